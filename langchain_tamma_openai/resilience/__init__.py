@@ -1,0 +1,1 @@
+"""Governors: whether and when a request is sent."""

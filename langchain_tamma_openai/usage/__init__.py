@@ -1,0 +1,1 @@
+"""Observers: what a call used and what it cost."""

@@ -1,0 +1,1 @@
+"""Sans-I/O conversion between LangChain objects and OpenAI's JSON."""
