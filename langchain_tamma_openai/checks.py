@@ -7,7 +7,7 @@ classes load only when there is an error to raise.
 
 from __future__ import annotations
 
-import math
+import sys
 from numbers import Real
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -88,7 +88,7 @@ def check_count(
 def _is_seconds(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float, Real)):
         return False
-    return 0 < float(value) < math.inf
+    return not value <= 0 and value <= sys.float_info.max  # a NaN fails the second comparison
 
 
 def _timeout_parts(value: object) -> tuple[object, ...] | None:

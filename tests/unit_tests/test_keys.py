@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_tamma_openai.errors import ConfigurationError, TammaError
+from pydantic import SecretStr
+
 from langchain_tamma_openai.keys import (
     api_key_problem,
     check_api_key,
@@ -14,7 +16,6 @@ from langchain_tamma_openai.keys import (
     is_official_host,
     redact_api_key,
 )
-from pydantic import SecretStr
 
 BODY = "abcDEF0123456789_-abcDEF0123456789wxyz"
 CUSTOM = "http://localhost:8000/v1"
@@ -117,7 +118,7 @@ def test_sendable_keys_and_unknown_providers_pass(key: object) -> None:
 
 
 def test_field_name_is_the_callers() -> None:
-    with pytest.raises(ConfigurationError, match="^openai_api_key"):
+    with pytest.raises(ConfigurationError, match=r"^openai_api_key"):
         check_api_key("", field="openai_api_key")
 
 
