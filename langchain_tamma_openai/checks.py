@@ -33,7 +33,9 @@ def check_base_url(value: object, field: str = "base_url") -> None:
     url = str(value)
     problem = _url_problem(url)
     if problem is not None:
-        _refuse(field, _shown_url(url), f"{problem}; pass a full URL such as https://host:8000/v1")
+        _refuse(
+            field, shown(safe_url(url)), f"{problem}; pass a full URL such as https://host:8000/v1"
+        )
 
 
 def check_timeout(value: object, field: str = "timeout") -> None:
@@ -55,7 +57,7 @@ def check_timeout(value: object, field: str = "timeout") -> None:
     if parts is None or not all(part is None or _is_seconds(part) for part in parts):
         _refuse(
             field,
-            _shown(value),
+            shown(value),
             "must be a finite number of seconds greater than 0, or a tuple (connect, read); "
             f"pass {field}=60, or leave it out for the default",
         )
@@ -82,7 +84,31 @@ def check_count(
         if above and (maximum is None or value <= maximum):
             return
     bounds = _bounds_text(minimum, maximum)
-    _refuse(field, _shown(value), f"must be a whole number{bounds}; correct it or leave it out")
+    _refuse(field, shown(value), f"must be a whole number{bounds}; correct it or leave it out")
+
+
+def safe_url(url: str) -> str:
+    """Give a URL without user name, password, query and fragment, which may hold secrets.
+
+    Args:
+        url: Any text; what is no URL comes back without the same parts.
+    """
+    head = url.partition("?")[0].partition("#")[0]
+    scheme, separator, rest = head.rpartition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def shown(value: object) -> str:
+    """Show a value in an error message: its `repr`, without secrets, cut when long.
+
+    Args:
+        value: Anything a caller may have passed by mistake.
+    """
+    from langchain_tamma_openai.redact import redact_secrets
+
+    text = redact_secrets(repr(value))
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
 
 
 def _is_seconds(value: object) -> bool:
@@ -113,15 +139,6 @@ def _url_problem(url: str) -> str | None:
     return None if host else "has no host"
 
 
-def _shown_url(url: str) -> str:
-    """Show a URL without user name, password, query and fragment, which may hold secrets."""
-    head = url.partition("?")[0].partition("#")[0]
-    scheme, separator, rest = head.rpartition("://")
-    authority, slash, path = rest.partition("/")
-    safe_authority = authority.rpartition("@")[2]
-    return _shown(f"{scheme}{separator}{safe_authority}{slash}{path}")
-
-
 def _bounds_text(minimum: int | None, maximum: int | None) -> str:
     if minimum is not None and maximum is not None:
         return f" from {minimum} to {maximum}"
@@ -130,13 +147,7 @@ def _bounds_text(minimum: int | None, maximum: int | None) -> str:
     return "" if maximum is None else f" of at most {maximum}"
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
-
-
-def _refuse(field: str, shown: str, remedy: str) -> NoReturn:
+def _refuse(field: str, value_text: str, remedy: str) -> NoReturn:
     from langchain_tamma_openai.errors import ConfigurationError
-    from langchain_tamma_openai.redact import redact_secrets
 
-    raise ConfigurationError(redact_secrets(f"{field}: got {shown}, {remedy}"))
+    raise ConfigurationError(f"{field}: got {value_text}, {remedy}")
