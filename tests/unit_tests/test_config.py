@@ -331,7 +331,7 @@ def test_copies_keep_the_key() -> None:
 def test_a_config_cannot_change() -> None:
     config = from_arguments(FULL)
     with pytest.raises(ValidationError, match="frozen"):
-        config.timeout = 5
+        config.timeout = 5  # type: ignore[misc]
     assert hash(config) == hash(from_arguments(FULL))
 
 
