@@ -46,7 +46,7 @@ typecheck: $(STAMPS)/lint $(STAMPS)/test  ## mypy, strict, tests and benchmarks 
 	@$(BIN)/mypy
 
 docs: $(STAMPS)/docs  ## the documentation in build/site; any warning fails
-	@$(BIN)/mkdocs build --strict --quiet --site-dir build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir build/site
 	@echo "built: build/site/index.html"
 
 bench: $(STAMPS)/bench  ## CPU and wall time beside ChatOpenAI and the bare SDK (ARGS=--write for docs/benchmarks.md)
