@@ -64,10 +64,10 @@ def show_chain(llm: ChatTammaOpenAI, screen: Screen) -> None:
 
 def show_stream(llm: ChatTammaOpenAI, screen: Screen) -> None:
     """Print an answer while it arrives."""
+    question = "In two sentences: why do streams feel fast?"
+    _ask(screen, question)
     screen.piece("   ")
-    for chunk in llm.stream(
-        "Tell, in two sentences, why streams feel fast even when they are not."
-    ):
+    for chunk in llm.stream(question):
         screen.piece(chunk.text)
     screen.line()
 
