@@ -170,7 +170,12 @@ def _json_message(message: object) -> Mapping[str, Any]:
 
     if isinstance(message, BaseMessage):
         return _encoded(message)
-    return _encoded(convert_to_messages([message])[0])  # type: ignore[list-item]
+    try:
+        return _encoded(convert_to_messages([message])[0])  # type: ignore[list-item]
+    except ValueError:
+        if isinstance(message, Mapping):  # no message to LangChain; count what text it has
+            return message
+        raise
 
 
 def _encoded(message: BaseMessage) -> Mapping[str, Any]:

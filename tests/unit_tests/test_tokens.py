@@ -7,7 +7,7 @@ import pickle
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import (
     AIMessage,
@@ -369,7 +369,7 @@ def test_langchain_messages_count_like_their_json() -> None:
         HumanMessage(CORPORATE[5]["content"]),
     ]
     assert COUNTER.count_messages(messages, "gpt-4") == 129
-    function_result = [HumanMessage("hello world"), FunctionMessage("{}", name="do_stuff")]
+    function_result = [HumanMessage("hello world"), FunctionMessage(content="{}", name="do_stuff")]
     assert COUNTER.count_messages(function_result, GPT_35) == 15
     assert COUNTER.count_messages(["hello", ("user", "hello")], GPT_35) == 13
 
@@ -424,9 +424,20 @@ def test_schemas_of_every_shape_are_counted() -> None:
     assert count > COUNTER.count_tools([Nested], "gpt-4o")
 
 
+def test_a_list_of_types_is_a_union() -> None:
+    one = function("foo", {"a": {"type": ["string", "null"]}})
+    other = function("foo", {"a": {"anyOf": [{"type": "string"}, {"type": "null"}]}})
+    assert COUNTER.count_tools([one], GPT_35) == COUNTER.count_tools([other], GPT_35)
+
+
+def test_what_is_no_message_is_an_error() -> None:
+    with pytest.raises(ValueError, match="nobody"):
+        COUNTER.count_messages([("nobody", "x")], "gpt-4o")
+
+
 def test_tool_calls_and_results_are_counted_as_estimates() -> None:
     call = {"name": "add", "args": {"a": 1, "b": 2}, "id": "call_1", "type": "tool_call"}
-    asked = COUNTER.count_messages([AIMessage("", tool_calls=[call])], "gpt-4o")  # type: ignore[list-item]
+    asked = COUNTER.count_messages([AIMessage("", tool_calls=[call])], "gpt-4o")
     arguments = COUNTER.count_text('{"a": 1, "b": 2}', "gpt-4o")
     assert asked == 3 + 3 + 1 + 1 + arguments
     assert asked.estimated
@@ -495,6 +506,7 @@ def test_counting_changes_nothing_it_is_given() -> None:
     assert tools == [WEATHER_TOOL]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=30), max_size=5))
 def test_messages_add_up(texts: list[str]) -> None:
     messages = [{"role": "user", "content": text} for text in texts]
