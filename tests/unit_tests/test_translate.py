@@ -416,6 +416,19 @@ def test_no_secret_gets_out_of_an_error_or_of_what_lies_under_it() -> None:
     assert "Incorrect API key" in printed
 
 
+@pytest.mark.parametrize(
+    "exc", [make(openai.APITimeoutError), httpx2.ReadTimeout("slow")], ids=["sdk", "http"]
+)
+def test_notes_of_a_retry_loop_below_are_kept(exc: Exception) -> None:
+    assert translate(exc).__notes__ == []  # type: ignore[union-attr]
+    exc.add_note("Not tried again.")
+    error = translate(exc)
+    assert error is not None
+    assert error.__notes__ == ["Not tried again."]
+    error.add_note("only on the new one")
+    assert exc.__notes__ == ["Not tried again."]
+
+
 def test_what_the_sdk_hung_on_its_error_stays_on_it() -> None:
     exc = make(openai.LengthFinishReasonError)
     vars(exc)["completion"] = "the cut answer"
