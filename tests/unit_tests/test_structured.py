@@ -346,6 +346,13 @@ def test_a_parsed_object_on_the_message_is_used() -> None:
     assert model.with_structured_output(Person).invoke("who?") is parsed
 
 
+@pytest.mark.parametrize("schema", [Person, SCHEMA])
+def test_a_cut_answer_is_an_error_even_when_what_came_parses(schema: Any) -> None:
+    model = text_answer(TEXT, "length", parsed=Person(**ANN))
+    with pytest.raises(OutputTruncatedError):
+        model.with_structured_output(schema).invoke("who?")
+
+
 RAW_CASES = [
     (text_answer('{"name": "A', "length"), OutputTruncatedError),
     (text_answer("no"), MalformedResponseError),
