@@ -22,8 +22,10 @@ from pydantic import SecretStr
 from langchain_tamma_openai._version import __version__
 from langchain_tamma_openai.chat_models.calls import Call, prepare
 from langchain_tamma_openai.chat_models.counting import CountingMixin
+from langchain_tamma_openai.chat_models.fields import ChatFields
 from langchain_tamma_openai.chat_models.identity import IdentityMixin
 from langchain_tamma_openai.chat_models.observing import (
+    calculator,
     cost_metadata,
     interruptions,
     observe_outside_context,
@@ -34,9 +36,11 @@ from langchain_tamma_openai.chat_models.settings import (
     CLIENT_FIELDS,
     GATEWAY_KEY_PREFIX,
     base_url,
+    check_allowed,
     settle,
 )
 from langchain_tamma_openai.chat_models.structured import StructuredOutputMixin
+from langchain_tamma_openai.models import warn_if_shut_down
 from langchain_tamma_openai.resilience.retry import (
     RetryPolicy,
     arun_with_retries,
@@ -60,7 +64,9 @@ _O_SERIES = re.compile(r"o\d")
 _DEFAULT_MAX_RETRIES = 2
 
 
-class ChatTammaOpenAI(StructuredOutputMixin, IdentityMixin, CountingMixin, SdkAccessMixin):
+class ChatTammaOpenAI(
+    StructuredOutputMixin, IdentityMixin, CountingMixin, SdkAccessMixin, ChatFields
+):
     """OpenAI chat models for production: a drop-in for `ChatOpenAI` with the cost on every answer.
 
     Every constructor argument, alias, environment variable and method of `ChatOpenAI` keeps its
@@ -94,6 +100,9 @@ class ChatTammaOpenAI(StructuredOutputMixin, IdentityMixin, CountingMixin, SdkAc
             if self.__dict__.get(name) is None:
                 self.__dict__.pop(name, None)
         settle(self)
+        warn_if_shut_down(self.model_name)
+        if self.price_overrides is not None:
+            calculator(self.price_overrides)
         self._add_version("langchain-tamma-openai", __version__)
 
     @classmethod
@@ -164,7 +173,9 @@ class ChatTammaOpenAI(StructuredOutputMixin, IdentityMixin, CountingMixin, SdkAc
     def _call(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> Call:
-        return prepare(self._get_request_payload(messages, stop=stop, **kwargs))
+        call = prepare(self._get_request_payload(messages, stop=stop, **kwargs))
+        check_allowed(self, call.model)
+        return call
 
     @property
     def _retry_policy(self) -> RetryPolicy:
