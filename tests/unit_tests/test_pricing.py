@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal, localcontext
 from typing import Any
@@ -14,11 +15,13 @@ from typing import Any
 import genai_prices
 import pytest
 from genai_prices.data_snapshot import DataSnapshot, get_snapshot, set_custom_snapshot
+from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langchain_tamma_openai import pricing
 from langchain_tamma_openai.pricing import Cost, CostCalculator, default_calculator
+from langchain_tamma_openai.pricing_tables import PriceLevel
 from langchain_tamma_openai.wire.usage import TokenUsage, completions_usage_metadata
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -514,6 +517,27 @@ def test_prices_that_the_user_updated_are_taken_and_named() -> None:
     finally:
         set_custom_snapshot(None)
     assert calculator.cost(PLAIN, "gpt-6-luna", at=NOW).pricing_source == GENAI_PRICES
+
+
+def test_the_package_file_steps_back_when_genai_prices_learns_a_model() -> None:
+    learned = ModelInfo(
+        id="gpt-6.2-sol",
+        match=ClauseEquals("gpt-6.2-sol"),
+        prices=ModelPrice(input_mtok=Decimal(7), output_mtok=Decimal(70)),
+    )
+    openai = next(provider for provider in get_snapshot().providers if provider.id == "openai")
+    provider = replace(openai, models=[learned])
+    try:
+        set_custom_snapshot(DataSnapshot(providers=[provider], from_auto_update=False))
+        result = CostCalculator().cost(PLAIN, "gpt-6.2-sol", at=NOW)
+    finally:
+        set_custom_snapshot(None)
+    assert (result.total_usd, result.pricing_source) == (Decimal("0.014"), GENAI_PRICES)
+
+
+def test_a_level_without_prices_stays_without() -> None:
+    unknown = PriceLevel(272_000, None)
+    assert pricing._with_12h_writes(unknown, Decimal("2.5")) is unknown
 
 
 def test_importing_loads_no_prices_and_pricing_opens_no_connection() -> None:

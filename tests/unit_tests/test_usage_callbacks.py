@@ -41,6 +41,7 @@ from langchain_tamma_openai.usage.callbacks import (
     orphan_handlers,
 )
 from langchain_tamma_openai.usage.totals import RunUsage, UsageTotals
+from langchain_tamma_openai.wire.usage import TokenUsage
 
 USAGE: UsageMetadata = {
     "input_tokens": 1000,
@@ -159,6 +160,7 @@ def test_a_block_counts_every_kind_of_call(way: str) -> None:
     assert (usage.unpriced_requests, usage.cache_hits, usage.failed_requests) == (0, 0, 0)
     assert usage.by_model["gpt-6.1-sol"].total_cost_usd == COST
     assert usage.snapshot() == usage.by_model["gpt-6.1-sol"]
+    assert usage.tokens == TokenUsage.from_usage_metadata(USAGE)
 
 
 def test_calls_outside_the_block_are_not_counted() -> None:
