@@ -351,11 +351,12 @@ def test_nested_in_a_settings_model_of_the_user() -> None:
         Settings.model_validate({"openai": {"max_retries": 99}})
 
 
-def test_examples_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_of_the_page_run(tmp_path: Path) -> None:
     page = Path(__file__).parents[2] / "docs" / "configuration.md"
     blocks = re.findall(r"```(\w+)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    (tmp_path / "openai.yaml").write_text(dict(blocks)["yaml"], encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "openai.yaml"
+    file.write_text(dict(blocks)["yaml"], encoding="utf-8")
+    assert TammaOpenAIConfig.from_yaml(file).timeout == 120
     python = [code for kind, code in blocks if kind == "python" and "ChatTamma" not in code]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
