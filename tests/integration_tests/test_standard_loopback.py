@@ -1,4 +1,4 @@
-"""LangChain's standard integration tests, unmodified, over a loopback server that speaks the API."""
+"""LangChain's standard integration tests, unmodified, over a loopback server of the API."""
 
 from __future__ import annotations
 
