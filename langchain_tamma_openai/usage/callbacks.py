@@ -16,7 +16,6 @@ from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import LLMResult
 from langchain_core.tracers.context import register_configure_hook
-from typing_extensions import override
 
 from langchain_tamma_openai.usage.reading import read_failure, read_message, read_result
 from langchain_tamma_openai.usage.totals import RunUsage, UsageSink, UsageTotals
@@ -74,12 +73,10 @@ class UsageCallbackHandler(_UsageHandler):
     (`response_metadata["cost"]`) are taken at it, others are priced by served model and tier.
     """
 
-    @override
-    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_kwargs: Any) -> None:
         """Count a run that ended well."""
         self.record(read_result(response, run_id))
 
-    @override
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Count a run that failed, with the tokens it is known to have spent."""
         self.record(read_failure(kwargs.get("response"), error, run_id))
@@ -88,12 +85,10 @@ class UsageCallbackHandler(_UsageHandler):
 class AsyncUsageCallbackHandler(_UsageHandler, AsyncCallbackHandler):
     """The async twin of `UsageCallbackHandler`, for code that takes async handlers only."""
 
-    @override
-    async def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+    async def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_kwargs: Any) -> None:
         """Count a run that ended well."""
         self.record(read_result(response, run_id))
 
-    @override
     async def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Count a run that failed, with the tokens it is known to have spent."""
         self.record(read_failure(kwargs.get("response"), error, run_id))
