@@ -520,7 +520,7 @@ class StreamStalledError(
     default_code = "stream_stalled"
 
 
-class MalformedResponseError(TammaError, lc.ModelError, openai.APIError, ValueError):
+class MalformedResponseError(TammaError, ValueError, lc.ModelError, openai.APIError):
     """The server answered, but not with what its API promises."""
 
     kind = ErrorKind.MALFORMED_RESPONSE

@@ -52,8 +52,9 @@ class StructuredOutputMixin(ToolBindingMixin):
 
         Returns:
             The model with a parser behind it. Reading an answer raises `RefusalError`,
-            `OutputTruncatedError`, `ContentFilterError` or `MalformedResponseError` (with the
-            text as `llm_output` and what the parser said as its cause).
+            `OutputTruncatedError`, `ContentFilterError`, or a `MalformedResponseError` that is
+            also LangChain's `OutputParserException` (with the text as `llm_output`, and what the
+            parser said as its cause).
 
         Raises:
             InvalidParameterError: A missing or unusable schema, an unknown method, or `strict`

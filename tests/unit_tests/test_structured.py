@@ -12,6 +12,7 @@ import openai
 import pydantic.v1
 import pytest
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
@@ -289,6 +290,7 @@ def test_an_answer_that_does_not_fit_keeps_the_reason(method: Method) -> None:
     with pytest.raises(MalformedResponseError, match="age") as caught:
         model.with_structured_output(Person, method=method).invoke("who?")
     assert isinstance(caught.value, ValueError)
+    assert isinstance(caught.value, OutputParserException)
     assert isinstance(caught.value.__cause__, ValidationError)
     assert caught.value.code == "unparsable_answer"
 
