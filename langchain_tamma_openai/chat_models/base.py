@@ -50,9 +50,7 @@ from langchain_tamma_openai.resilience.stream import StreamReader
 from langchain_tamma_openai.transport.send import areading, limit_read, reading
 from langchain_tamma_openai.transport.translate import translating
 from langchain_tamma_openai.wire.completions import AnswerFacts, completion_result, parse_body
-from langchain_tamma_openai.wire.completions_stream import CompletionsStreamDecoder
 from langchain_tamma_openai.wire.messages import messages_to_completions
-from langchain_tamma_openai.wire.sse import SSEDecoder
 
 if TYPE_CHECKING:
     import httpx2
@@ -116,7 +114,12 @@ class ChatTammaOpenAI(
         Raises:
             InvalidParameterError: The model is not among the configuration's allowed models.
         """
-        return cls(**{**config.to_model_kwargs(), **overrides})
+        names = {field.alias: name for name, field in cls.model_fields.items() if field.alias}
+        given = (
+            {names.get(key, key): value for key, value in source.items()}
+            for source in (config.to_model_kwargs(), overrides)
+        )
+        return cls(**{**next(given), **next(given)})
 
     # --- parameters and payload ---
 
@@ -306,6 +309,9 @@ class ChatTammaOpenAI(
         return await arun_with_retries(self._retry_policy, lambda: call.aopen(root))
 
     def _reader(self, call: Call, response: httpx2.Response) -> StreamReader:
+        from langchain_tamma_openai.wire.completions_stream import CompletionsStreamDecoder
+        from langchain_tamma_openai.wire.sse import SSEDecoder
+
         stall_limit_s = self.stream_chunk_timeout or None
         limit_read(response, stall_limit_s)
         decoder = CompletionsStreamDecoder(

@@ -22,12 +22,13 @@ from openai import pydantic_function_tool
 from openai.lib._parsing._completions import type_to_response_format_param
 from typing_extensions import TypedDict
 
+from langchain_tamma_openai.chat_models.fields import ChatFields
 from langchain_tamma_openai.chat_models.structured import StructuredOutputMixin
 from langchain_tamma_openai.errors import InvalidParameterError, InvalidToolError
 from langchain_tamma_openai.wire.response_format import response_format_to_wire
 
 
-class Binder(StructuredOutputMixin):
+class Binder(StructuredOutputMixin, ChatFields):
     """A model that is only bound, never called."""
 
     model_name: str = "gpt-4o"

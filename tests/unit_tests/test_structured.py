@@ -18,6 +18,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from langchain_tamma_openai.chat_models.fields import ChatFields
 from langchain_tamma_openai.chat_models.structured import StructuredOutputMixin
 from langchain_tamma_openai.errors import (
     ContentFilterError,
@@ -65,7 +66,7 @@ ANN: dict[str, Any] = {"name": "Ann", "age": 41}
 TEXT = '{"name": "Ann", "age": 41}'
 
 
-class FakeModel(StructuredOutputMixin):
+class FakeModel(StructuredOutputMixin, ChatFields):
     """Answers with one prepared message, whole or in pieces."""
 
     model_name: str = "gpt-6-luna"
