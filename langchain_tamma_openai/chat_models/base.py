@@ -13,14 +13,12 @@ from langchain_core.callbacks import (
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation
-from langchain_core.utils._gateway import (
-    GATEWAY_METADATA_RESPONSE_KEY,
-    _parse_gateway_metadata,
-)
+from langchain_core.utils._gateway import _parse_gateway_metadata
 from pydantic import SecretStr
 
 from langchain_tamma_openai._version import __version__
-from langchain_tamma_openai.chat_models.calls import Call, prepare
+from langchain_tamma_openai.chat_models.calls import Call, HeaderInfo
+from langchain_tamma_openai.chat_models.completions_call import CompletionsCall
 from langchain_tamma_openai.chat_models.counting import CountingMixin
 from langchain_tamma_openai.chat_models.fields import ChatFields
 from langchain_tamma_openai.chat_models.identity import IdentityMixin
@@ -49,7 +47,7 @@ from langchain_tamma_openai.resilience.retry import (
 from langchain_tamma_openai.resilience.stream import StreamReader
 from langchain_tamma_openai.transport.send import areading, limit_read, reading
 from langchain_tamma_openai.transport.translate import translating
-from langchain_tamma_openai.wire.completions import AnswerFacts, completion_result, parse_body
+from langchain_tamma_openai.wire.completions import AnswerFacts, parse_body
 from langchain_tamma_openai.wire.messages import messages_to_completions
 
 if TYPE_CHECKING:
@@ -176,7 +174,7 @@ class ChatTammaOpenAI(
     def _call(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> Call:
-        call = prepare(self._get_request_payload(messages, stop=stop, **kwargs))
+        call = CompletionsCall.prepare(self._get_request_payload(messages, stop=stop, **kwargs))
         check_allowed(self, call.model)
         return call
 
@@ -220,16 +218,10 @@ class ChatTammaOpenAI(
         call: Call,
         response: httpx2.Response,
     ) -> ChatResult:
-        result, facts = completion_result(
-            parse_body(response.content, response.headers.get("content-type")),
-            default_model=call.model,
-            generation_info=self._header_info(response.headers, gateway=True),
-            takes_no_arguments=call.takes_no_arguments,
-        )
-        first = result.generations[0].message
-        if isinstance(first, AIMessage):
-            call.add_parsed(first, str(first.text))
-            self._add_cost(first, facts)
+        body = parse_body(response.content, response.headers.get("content-type"))
+        info = self._header_info(response.headers, gateway=True)
+        result, facts = call.result(body, info, self.output_version)
+        self._add_cost(cast("AIMessage", result.generations[0].message), facts)
         return result
 
     # --- streams ---
@@ -309,22 +301,16 @@ class ChatTammaOpenAI(
         return await arun_with_retries(self._retry_policy, lambda: call.aopen(root))
 
     def _reader(self, call: Call, response: httpx2.Response) -> StreamReader:
-        from langchain_tamma_openai.wire.completions_stream import CompletionsStreamDecoder
         from langchain_tamma_openai.wire.sse import SSEDecoder
 
         stall_limit_s = self.stream_chunk_timeout or None
         limit_read(response, stall_limit_s)
-        decoder = CompletionsStreamDecoder(
-            default_model=call.model,
-            output_version=self.output_version,
-            first_generation_info=self._header_info(response.headers, gateway=self._uses_gateway),
-            takes_no_arguments=call.takes_no_arguments,
-        )
+        info = self._header_info(response.headers, gateway=self._uses_gateway)
+        decoder = call.decoder(info, self.output_version)
 
         def complete(last: ChatGenerationChunk) -> None:
-            message = cast("AIMessageChunk", last.message)
-            call.add_parsed(message, decoder.text)
-            self._add_cost(message, decoder.facts)
+            call.complete(last, decoder)
+            self._add_cost(cast("AIMessageChunk", last.message), decoder.facts)
 
         return StreamReader(
             decoder, SSEDecoder(), model=call.model, on_last=complete, stall_limit_s=stall_limit_s
@@ -337,13 +323,11 @@ class ChatTammaOpenAI(
         key = self.openai_api_key
         return isinstance(key, SecretStr) and key.get_secret_value().startswith(GATEWAY_KEY_PREFIX)
 
-    def _header_info(self, headers: Mapping[str, str], *, gateway: bool) -> dict[str, Any] | None:
-        info: dict[str, Any] = {}
-        if self.include_response_headers:
-            info["headers"] = dict(headers)
-        if gateway and (metadata := _parse_gateway_metadata(headers)) is not None:
-            info[GATEWAY_METADATA_RESPONSE_KEY] = metadata
-        return info or None
+    def _header_info(self, headers: Mapping[str, str], *, gateway: bool) -> HeaderInfo:
+        return HeaderInfo(
+            headers=dict(headers) if self.include_response_headers else None,
+            gateway=_parse_gateway_metadata(headers) if gateway else None,
+        )
 
     def _add_cost(self, message: AIMessage, facts: AnswerFacts) -> None:
         message.response_metadata["cost"] = cost_metadata(facts, self.price_overrides)

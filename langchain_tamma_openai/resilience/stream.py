@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from langchain_core.outputs import ChatGenerationChunk
 
     from langchain_tamma_openai.errors import StreamInterruptedError, TammaError
+    from langchain_tamma_openai.wire.completions import AnswerFacts
 
 
 class EventSplitter(Protocol):
@@ -40,6 +41,10 @@ class StreamDecoder(Protocol):
     @property
     def whole(self) -> bool:
         """Whether the model said why it stopped, so that the answer is complete."""
+
+    @property
+    def facts(self) -> AnswerFacts:
+        """What pricing needs to know, as far as the stream has told."""
 
     def decode(self, payload: bytes) -> ChatGenerationChunk | None:
         """Decode one payload."""
