@@ -142,11 +142,7 @@ class TammaOpenAIConfig(BaseModel):
         Raises:
             ConfigurationError: Not a mapping, unknown keys or unusable values.
         """
-        if not isinstance(mapping, Mapping):
-            kind = type(mapping).__name__
-            raise ConfigurationError(f"configuration: got {kind}, must map field names to values")
-        fields: dict[str, Any] = {str(name): value for name, value in mapping.items()}
-        return cls(**fields)
+        return cls(**_fields_of(mapping))
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -244,6 +240,13 @@ class TammaOpenAIConfig(BaseModel):
         """Leave the key out of pickles."""
         state = super().__getstate__()
         return {**state, "__dict__": {**state["__dict__"], "api_key": None}}
+
+
+def _fields_of(mapping: object) -> Any:
+    if isinstance(mapping, Mapping):
+        return {str(name): value for name, value in mapping.items()}
+    kind = type(mapping).__name__
+    raise ConfigurationError(f"configuration: got {kind}, must map field names to values")
 
 
 def _default_among(allowed: Sequence[str] | None) -> str:

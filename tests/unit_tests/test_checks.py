@@ -8,9 +8,9 @@ from fractions import Fraction
 import httpx
 import httpx2
 import pytest
-from langchain_tamma_openai.errors import ConfigurationError, TammaError
 
 from langchain_tamma_openai.checks import check_base_url, check_count, check_timeout
+from langchain_tamma_openai.errors import ConfigurationError, TammaError
 
 
 @pytest.mark.parametrize(

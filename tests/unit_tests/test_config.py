@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, SecretStr, ValidationError
+
 from langchain_tamma_openai.config import DEFAULT_MODEL, TammaOpenAIConfig, default_model_name
 from langchain_tamma_openai.errors import ConfigurationError, TammaError
-from pydantic import BaseModel, SecretStr, ValidationError
 
 KEY = "sk-proj-" + "Ab3_" * 30
 FULL: dict[str, Any] = {
@@ -220,7 +221,7 @@ def test_default_model_comes_from_the_environment(monkeypatch: pytest.MonkeyPatc
 
 
 def test_blank_variables_count_as_not_set() -> None:
-    environ = {name: " " for name in FULL_ENVIRON} | {"OPENAI_ORGANIZATION": "org-2"}
+    environ = dict.fromkeys(FULL_ENVIRON, " ") | {"OPENAI_ORGANIZATION": "org-2"}
     config = TammaOpenAIConfig.from_env(environ)
     assert config == TammaOpenAIConfig(organization="org-2", default_model=DEFAULT_MODEL)
 
@@ -330,7 +331,7 @@ def test_copies_keep_the_key() -> None:
 def test_a_config_cannot_change() -> None:
     config = from_arguments(FULL)
     with pytest.raises(ValidationError, match="frozen"):
-        config.timeout = 5
+        config.timeout = 5  # type: ignore[misc]
     assert hash(config) == hash(from_arguments(FULL))
 
 

@@ -6,9 +6,9 @@ import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from langchain_tamma_openai.errors import ConfigurationError, TammaError
 from pydantic import SecretStr
 
+from langchain_tamma_openai.errors import ConfigurationError, TammaError
 from langchain_tamma_openai.keys import (
     api_key_problem,
     check_api_key,
