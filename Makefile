@@ -7,7 +7,7 @@
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMPS := $(VENV)/stamps
-PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP     = $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 # Tests must never reach the real API, whatever the shell has set.
 OFFLINE := env -u OPENAI_API_KEY -u OPENAI_BASE_URL -u OPENAI_API_BASE -u OPENAI_ORG_ID -u OPENAI_PROJECT_ID \
 	-u OPENAI_MODEL -u OPENAI_PROXY -u LANGSMITH_TRACING -u LANGCHAIN_TRACING_V2 -u LANGSMITH_API_KEY
@@ -46,7 +46,7 @@ typecheck: $(STAMPS)/lint $(STAMPS)/test  ## mypy, strict, tests and benchmarks 
 	@$(BIN)/mypy
 
 docs: $(STAMPS)/docs  ## the documentation in build/site; any warning fails
-	@$(BIN)/mkdocs build --strict --quiet --site-dir build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir build/site
 	@echo "built: build/site/index.html"
 
 bench: $(STAMPS)/bench  ## CPU and wall time beside ChatOpenAI and the bare SDK (ARGS=--write for docs/benchmarks.md)

@@ -51,7 +51,13 @@ from typing import TYPE_CHECKING, ClassVar, Self, TypedDict, Unpack, cast, overl
 import openai
 from langchain_core import exceptions as lc
 
-from langchain_tamma_openai.kinds import PROFILES, ErrorKind, Severity, user_message_for
+from langchain_tamma_openai.kinds import (
+    PROFILES,
+    ErrorKind,
+    Severity,
+    technical_text,
+    user_message_for,
+)
 from langchain_tamma_openai.redact import redact_secrets, redact_value
 
 if TYPE_CHECKING:
@@ -223,7 +229,9 @@ class TammaError(Exception):
         self._keep_body(body, code, error_type, param)
         self.severity = severity or PROFILES[self.kind].severity
         self.is_retryable = PROFILES[self.kind].retryable if retryable is None else retryable
-        self.user_message = redact_secrets(user_message or user_message_for(self.kind, model))
+        self.user_message = redact_secrets(
+            user_message or user_message_for(self.kind, model, retry_after_s)
+        )
 
     def _keep_http(
         self,
@@ -255,17 +263,15 @@ class TammaError(Exception):
     @property
     def technical_message(self) -> str:
         """The message with everything known about where it came from; also ``str(error)``."""
-        facts = {
-            "status": self.status_code,
-            "code": self.code if self.code != self.default_code else None,
-            "type": self.type,
-            "param": self.param,
-            "model": self.model,
-            "request_id": self.request_id,
-        }
-        known = ", ".join(f"{name}={value}" for name, value in facts.items() if value is not None)
-        message = self.message or type(self).__name__
-        return redact_secrets(f"{message} [{known}]" if known else message)
+        return technical_text(
+            self.message or type(self).__name__,
+            status=self.status_code,
+            code=None if self.code == self.default_code else self.code,
+            type=self.type,
+            param=self.param,
+            model=self.model,
+            request_id=self.request_id,
+        )
 
     def __str__(self) -> str:
         """Return the technical message."""

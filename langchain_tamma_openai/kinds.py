@@ -6,9 +6,12 @@ that the two cannot disagree.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
+
+from langchain_tamma_openai.redact import redact_secrets
 
 Severity = Literal["low", "medium", "high", "critical"]
 """How bad it is for whoever runs the application.
@@ -186,15 +189,43 @@ PROFILES: dict[ErrorKind, KindProfile] = {
 """What follows from each kind; complete, as a test makes sure."""
 
 
-def user_message_for(kind: ErrorKind, model: str | None = None) -> str:
+def user_message_for(
+    kind: ErrorKind, model: str | None = None, retry_after_s: float | None = None
+) -> str:
     """Say in plain English what happened and what to do.
 
     Args:
         kind: The kind of failure.
         model: Name of the model, where known.
+        retry_after_s: Seconds the server asks to wait, where it does.
 
     Returns:
         One or two sentences for an end user, without any technical detail.
     """
     name = f"the model '{model}'" if model else "the model"
-    return PROFILES[kind].user_message.format(model=name, Model="T" + name[1:])
+    text = PROFILES[kind].user_message
+    if retry_after_s is not None:
+        text = text.replace(_WAIT, f"Please try again in {_duration(retry_after_s)}.")
+    return text.format(model=name, Model="T" + name[1:])
+
+
+def _duration(seconds: float) -> str:
+    for length, unit in ((3600, "hour"), (60, "minute")):
+        if seconds > length:
+            return f"about {math.ceil(seconds / length)} {unit}s"
+    count = math.ceil(seconds)
+    return "1 second" if count <= 1 else f"{count} seconds"
+
+
+def technical_text(message: str, **facts: object) -> str:
+    """Join a message and what is known about it into one line for developers and logs.
+
+    Args:
+        message: What was said.
+        facts: Status, code, request id and the like; those that are None are left out.
+
+    Returns:
+        ``message [name=value, ...]``, without secrets.
+    """
+    known = ", ".join(f"{name}={value}" for name, value in facts.items() if value is not None)
+    return redact_secrets(f"{message} [{known}]" if known else message)

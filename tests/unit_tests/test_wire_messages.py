@@ -171,7 +171,7 @@ def test_subclasses_of_a_message_are_sent_like_their_base() -> None:
     class Question(HumanMessage):
         """A message class of an application."""
 
-    assert one(Question("why?")) == {"role": "user", "content": "why?"}
+    assert one(Question(content="why?")) == {"role": "user", "content": "why?"}
 
 
 def test_nothing_given_is_changed_when_the_result_is_used() -> None:

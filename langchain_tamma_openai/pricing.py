@@ -1,0 +1,345 @@
+"""What an answer cost, in exact decimals, from dated prices.
+
+How a price is chosen, and where the sources disagree, is told in docs/pricing.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal, localcontext
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+
+from langchain_core.messages.ai import UsageMetadata
+
+from langchain_tamma_openai.pricing_cost import EXACT, Cost, CostPart
+from langchain_tamma_openai.pricing_tables import (
+    STANDARD,
+    PriceEntry,
+    PriceLevel,
+    PriceSheet,
+    PriceTable,
+    UnitPrices,
+    lookup_names,
+    parse_price_table,
+)
+from langchain_tamma_openai.wire.usage import TokenUsage
+
+if TYPE_CHECKING:
+    from langchain_tamma_openai.pricing_genai import GenaiPrices
+
+__all__ = ["Cost", "CostCalculator", "CostPart", "default_calculator"]
+
+logger = logging.getLogger(__name__)
+
+_PER_MILLION = -6
+_MAX_CACHED_SHEETS = 4096
+_STANDARD_NAMES = frozenset({"", "auto", "default", STANDARD})
+
+
+class _Unknown(Exception):  # noqa: N818 - not an error: it carries the reason to the one place that handles it
+    """The cost cannot be known; the message is the reason."""
+
+
+class CostCalculator:
+    """Prices token usage, by `overrides`, then the package's own file, then genai-prices.
+
+    Safe to share between threads. Costing never raises and never asks the network: what has no
+    known price gives a `Cost` of None amounts and one warning per model and process.
+    """
+
+    def __init__(self, overrides: Mapping[str, object] | None = None) -> None:
+        """Check the user's price table.
+
+        Args:
+            overrides: Prices that win over all others; see `parse_price_table` for their shape.
+
+        Raises:
+            ConfigurationError: When the table is not valid, naming model, field and value.
+        """
+        self._overrides = overrides
+        self._user: PriceTable = {} if overrides is None else parse_price_table(overrides)
+        self._genai: GenaiPrices | None = None
+        self._sheets: dict[tuple[object, ...], PriceSheet | str] = {}
+
+    def __reduce__(self) -> tuple[type[CostCalculator], tuple[Mapping[str, object] | None]]:
+        """Pickle the table, not the caches."""
+        return type(self), (self._overrides,)
+
+    def cost(
+        self,
+        usage: TokenUsage | UsageMetadata | Mapping[str, object] | None,
+        model: str,
+        *,
+        service_tier: str | None = None,
+        at: datetime | None = None,
+        batch: bool = False,
+        estimated: bool = False,
+        provider: str = "openai",
+    ) -> Cost:
+        """Price the usage of one answer.
+
+        Args:
+            usage: Tokens by kind, as `TokenUsage` or as LangChain's `UsageMetadata`.
+            model: The model that served the request, as the response names it.
+            service_tier: The tier the *response* names; None, "default" and "auto" are standard,
+                "fast" is "priority".
+            at: When the request was made (a naive time is UTC); now when left out.
+            batch: Whether the request went through the Batch API.
+            estimated: Whether the usage is an estimate; copied into the cost.
+            provider: Name of the provider in genai-prices.
+
+        Returns:
+            The cost; its amounts are None when the model, the tier or a kind of token has no known
+            price, or when the counts contradict each other.
+        """
+        try:
+            tokens = _token_usage(usage)
+            sheet = self._sheet(model, _tier_name(service_tier, batch=batch), at, provider)
+            return _price(tokens, sheet, estimated=estimated)
+        except _Unknown as unknown:
+            reason = str(unknown)
+        except Exception as exc:  # noqa: BLE001 - pricing must never fail a call that was answered
+            reason = f"pricing failed with {type(exc).__name__}: {exc}"
+        if usage is not None:
+            _warn_once(str(model), reason)
+        return Cost(estimated=estimated, unknown_reason=reason)
+
+    def prices(
+        self,
+        model: str,
+        *,
+        service_tier: str | None = None,
+        at: datetime | None = None,
+        batch: bool = False,
+        provider: str = "openai",
+    ) -> PriceSheet | None:
+        """Look up the unit prices that `cost` would use; None, without a warning, if unknown."""
+        try:
+            return self._sheet(model, _tier_name(service_tier, batch=batch), at, provider)
+        except _Unknown:
+            return None
+
+    def _sheet(self, model: str, tier: str, at: datetime | None, provider: str) -> PriceSheet:
+        moment = _utc(at)
+        # Other providers price by the time of day too; OpenAI's prices change at most daily.
+        day: object = (
+            moment.date() if provider == "openai" else moment.replace(second=0, microsecond=0)
+        )
+        key = (model, tier, day, provider)
+        if self._genai is not None and self._genai.was_replaced():
+            self._sheets.clear()
+        found = self._sheets.get(key)
+        if found is None:
+            if len(self._sheets) >= _MAX_CACHED_SHEETS:
+                self._sheets.clear()
+            found = self._sheets[key] = self._find(model, tier, moment, provider)
+        if isinstance(found, str):
+            raise _Unknown(found)
+        return found
+
+    def _find(self, model: str, tier: str, at: datetime, provider: str) -> PriceSheet | str:
+        """Choose the price sheet, or say why there is none."""
+        if not isinstance(model, str) or not model:
+            return "the answer names no model"
+        names = lookup_names(model)
+        entry = _entry_on(self._user, names, at.date())
+        source = "user"
+        if entry is None and provider == "openai":
+            shipped = _shipped_prices()
+            if any(name in shipped.unpriced for name in names):
+                return f"{model} has no official OpenAI API price"
+            entry, source = _entry_on(shipped.table, names, at.date()), shipped.source
+            if entry is not None and entry.only_if_missing and self._known(names, at):
+                entry = None
+        if entry is None:
+            return self._find_in_genai(names, tier, at, provider)
+        levels = entry.levels(tier)
+        return _no_tier(model, tier) if levels is None else PriceSheet(levels, source)
+
+    def _known(self, names: tuple[str, ...], at: datetime) -> bool:
+        return self._reader().find(names, STANDARD, at) is not None
+
+    def _find_in_genai(
+        self, names: tuple[str, ...], tier: str, at: datetime, provider: str
+    ) -> PriceSheet | str:
+        found = self._reader().find(names, tier, at, provider)
+        if found is None:
+            return f"no price is known for {names[0]}"
+        if found.levels is None:
+            return _no_tier(names[0], tier)
+        multipliers = _shipped_prices().cache_write_12h_input_multiplier
+        multiplier = next((multipliers[name] for name in names if name in multipliers), None)
+        levels = found.levels
+        if multiplier is not None:
+            levels = tuple(_with_12h_writes(level, multiplier) for level in levels)
+        return PriceSheet(levels, found.source)
+
+    def _reader(self) -> GenaiPrices:
+        if self._genai is None:
+            from langchain_tamma_openai.pricing_genai import GenaiPrices
+
+            self._genai = GenaiPrices()
+        return self._genai
+
+
+@cache
+def default_calculator() -> CostCalculator:
+    """Give the shared calculator without overrides."""
+    return CostCalculator()
+
+
+@dataclass(frozen=True, slots=True)
+class _ShippedPrices:
+    """The price file of the package."""
+
+    table: PriceTable
+    source: str
+    cache_write_12h_input_multiplier: Mapping[str, Decimal]
+    unpriced: frozenset[str]
+
+
+@cache
+def _shipped_prices() -> _ShippedPrices:
+    import json
+    from importlib.resources import files
+
+    text = (files("langchain_tamma_openai") / "data" / "prices.json").read_text(encoding="utf-8")
+    raw = json.loads(text)
+    return _ShippedPrices(
+        table=parse_price_table(raw["prices"], "data/prices.json"),
+        source=f"langchain-tamma-openai {raw['as_of']}",
+        cache_write_12h_input_multiplier={
+            model: Decimal(value)
+            for model, value in raw["cache_write_12h_input_multiplier"].items()
+        },
+        unpriced=frozenset(raw["unpriced"]),
+    )
+
+
+def _entry_on(table: PriceTable, names: tuple[str, ...], day: date) -> PriceEntry | None:
+    for name in names:
+        for entry in table.get(name, ()):
+            if entry.holds_on(day):
+                return entry
+    return None
+
+
+def _no_tier(model: str, tier: str) -> str:
+    return f"no price is known for {model} on the {tier} tier"
+
+
+def _with_12h_writes(level: PriceLevel, input_multiplier: Decimal) -> PriceLevel:
+    if level.prices is None:
+        return level
+    price = level.prices.input_usd_per_mtok * input_multiplier
+    return replace(level, prices=replace(level.prices, cache_write_12h_usd_per_mtok=price))
+
+
+@lru_cache(maxsize=64)
+def _tier_name(service_tier: str | None, *, batch: bool) -> str:
+    tier = (service_tier or "").strip().lower()
+    tier = STANDARD if tier in _STANDARD_NAMES else "priority" if tier == "fast" else tier
+    if not batch:
+        return tier
+    return "batch" if tier in {STANDARD, "batch"} else f"batch {tier}"
+
+
+def _utc(at: datetime | None) -> datetime:
+    if at is None:
+        return datetime.now(UTC)
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _token_usage(usage: TokenUsage | UsageMetadata | Mapping[str, object] | None) -> TokenUsage:
+    if usage is None:
+        raise _Unknown("the answer carries no usage")
+    return usage if isinstance(usage, TokenUsage) else TokenUsage.from_usage_metadata(usage)
+
+
+def _price(usage: TokenUsage, sheet: PriceSheet, *, estimated: bool) -> Cost:
+    prices = sheet.for_input(usage.input_tokens)
+    if prices is None:
+        raise _Unknown(f"no price is known for {usage.input_tokens} input tokens on this tier")
+    with localcontext(EXACT):
+        inputs = _parts(_input_kinds(usage, prices))
+        outputs = _parts(_output_kinds(usage, prices))
+        input_usd = sum((part.usd for part in inputs), start=Decimal(0))
+        output_usd = sum((part.usd for part in outputs), start=Decimal(0))
+        return Cost(
+            input_usd,
+            output_usd,
+            input_usd + output_usd,
+            pricing_source=sheet.source,
+            estimated=estimated,
+            parts=(*inputs, *outputs),
+        )
+
+
+_Kind = tuple[str, int, Decimal | None]
+
+
+def _input_kinds(usage: TokenUsage, prices: UnitPrices) -> tuple[_Kind, ...]:
+    plain_price = prices.input_usd_per_mtok
+    cached_price, write_price = prices.cached_input_usd_per_mtok, prices.cache_write_usd_per_mtok
+    written = usage.cache_write_tokens - usage.cache_write_12h_tokens
+    plain = usage.input_tokens - (
+        usage.cached_tokens + usage.cache_write_tokens + usage.input_audio_tokens
+    )
+    return (
+        ("input", plain, plain_price),
+        (
+            "cached_input",
+            usage.cached_tokens,
+            plain_price if cached_price is None else cached_price,
+        ),
+        ("cache_write", written, plain_price if write_price is None else write_price),
+        ("cache_write_12h", usage.cache_write_12h_tokens, prices.cache_write_12h_usd_per_mtok),
+        ("input_audio", usage.input_audio_tokens, prices.input_audio_usd_per_mtok),
+    )
+
+
+def _output_kinds(usage: TokenUsage, prices: UnitPrices) -> tuple[_Kind, ...]:
+    plain = usage.output_tokens - usage.reasoning_tokens - usage.output_audio_tokens
+    return (
+        ("output", plain, prices.output_usd_per_mtok),
+        ("reasoning", usage.reasoning_tokens, prices.output_usd_per_mtok),
+        ("output_audio", usage.output_audio_tokens, prices.output_audio_usd_per_mtok),
+    )
+
+
+def _parts(kinds: tuple[_Kind, ...]) -> tuple[CostPart, ...]:
+    parts: list[CostPart] = []
+    for kind, tokens, price in kinds:
+        if tokens < 0:
+            raise _Unknown(f"the counts contradict each other: {kind} would be {tokens} tokens")
+        if tokens == 0:
+            continue
+        if price is None:
+            raise _Unknown(f"no price is known for {kind} tokens of this model")
+        parts.append(CostPart(kind, tokens, price, (price * tokens).scaleb(_PER_MILLION)))
+    return tuple(parts)
+
+
+_warned_models: set[str] = set()
+
+
+def _warn_once(model: str, reason: str) -> None:
+    """Warn about a model once per process, by log and by `warnings`, and never raise."""
+    if model in _warned_models:
+        return
+    _warned_models.add(model)
+    message = (
+        f"The cost of {model} is unknown: {reason}. The answer is not affected; its cost is None, "
+        "not 0. Give prices with price_overrides to have it computed."
+    )
+    logger.warning(message)
+    try:
+        warnings.warn(message, UserWarning, stacklevel=3)
+    except UserWarning:
+        # Warnings are errors here: the log line above has to do.
+        return

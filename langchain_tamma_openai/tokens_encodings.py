@@ -1,0 +1,134 @@
+"""Encodings from the package's own files: no network, no cache folder, no environment variable.
+
+tiktoken's `get_encoding` downloads a vocabulary at first use, or reads it from the folder that
+`TIKTOKEN_CACHE_DIR` names. Here a `tiktoken.Encoding` is built directly from the ranks and the
+pattern in `data/encodings/`, checked by SHA-256, once per process. tiktoken's own registry is not
+touched. The encodings know no special tokens: `<|endoftext|>` in a text is text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+    import tiktoken
+
+# First match wins. `True` marks an assumption: OpenAI has not published the model's tokenizer.
+_FAMILIES: tuple[tuple[re.Pattern[str], str, bool], ...] = (
+    (re.compile(r"gpt-oss(-|$)"), "o200k_harmony", False),
+    (re.compile(r"(chat)?gpt-4o(-|$)|gpt-4\.[15](-|$)|gpt-5"), "o200k_base", False),
+    (re.compile(r"(o1|o3|o4-mini)(-|$)"), "o200k_base", False),
+    (re.compile(r"gpt-4(-|$)|gpt-3\.?5(-|$)"), "cl100k_base", False),
+    (re.compile(r"text-embedding-|(davinci|babbage)-002"), "cl100k_base", False),
+)
+_FALLBACK = "o200k_base"
+_SAME_RANKS = {"o200k_harmony": "o200k_base"}
+
+# A run of a million blanks overflows the stack of tiktoken's regular expression and panics.
+_MAX_BLANK_RUN_CHARS = 500_000
+_BLANK_RUN = re.compile(rf"\s{{{_MAX_BLANK_RUN_CHARS}}}")
+
+_lock = Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingChoice:
+    """Which encoding a model uses, and whether that is known or assumed."""
+
+    name: str
+    assumed: bool
+
+
+def base_model_name(model: str) -> str:
+    """Reduce a model id to the name its tokenizer and image rules go by.
+
+    Args:
+        model: For example `gpt-4o`, `openai/gpt-4o`, `ft:gpt-4.1-mini-2025-04-14:org::id`.
+
+    Returns:
+        The lower-case name without a provider path and without the parts of a fine-tuned id.
+    """
+    name = model.rpartition("/")[2].lower()
+    return name.split(":")[1] if name.startswith("ft:") else name
+
+
+def encoding_for_model(model: str) -> EncodingChoice:
+    """Choose the encoding of a model.
+
+    tiktoken itself knows no `gpt-6*` and gives fine-tuned gpt-4.1 models the wrong encoding.
+
+    Args:
+        model: Any model id; unknown ones are assumed to use `o200k_base`.
+    """
+    name = base_model_name(model)
+    for pattern, encoding, assumed in _FAMILIES:
+        if pattern.match(name):
+            return EncodingChoice(encoding, assumed)
+    return EncodingChoice(_FALLBACK, assumed=True)
+
+
+def encode(text: str, encoding_name: str) -> list[int]:
+    """Encode a text; special-token text such as `<|endoftext|>` counts as text.
+
+    Args:
+        text: Any text, of any length.
+        encoding_name: `o200k_base`, `o200k_harmony` or `cl100k_base`.
+    """
+    encoding = load_encoding(encoding_name)
+    if len(text) > _MAX_BLANK_RUN_CHARS and _BLANK_RUN.search(text):
+        size = _MAX_BLANK_RUN_CHARS
+        pieces = (text[start : start + size] for start in range(0, len(text), size))
+        return [token for piece in pieces for token in encoding.encode_ordinary(piece)]
+    return encoding.encode_ordinary(text)
+
+
+def load_encoding(name: str) -> tiktoken.Encoding:
+    """Load an encoding from the package, once per process.
+
+    Args:
+        name: `o200k_base`, `o200k_harmony` (for plain text the same) or `cl100k_base`.
+
+    Raises:
+        ConfigurationError: The vocabulary file is missing or not the one that was shipped.
+        LookupError: No such encoding in the package.
+    """
+    with _lock:  # a first use by several threads at once must not load it several times
+        return _load(_SAME_RANKS.get(name, name))
+
+
+@cache
+def _load(name: str) -> tiktoken.Encoding:
+    import json
+    from importlib.resources import files
+
+    import tiktoken
+
+    folder = files("langchain_tamma_openai") / "data" / "encodings"
+    entry = json.loads((folder / "encodings.json").read_text(encoding="utf-8"))[name]
+    ranks = _read_ranks(folder / entry["file"], entry["sha256"])
+    return tiktoken.Encoding(
+        name, pat_str=entry["pattern"], mergeable_ranks=ranks, special_tokens={}
+    )
+
+
+def _read_ranks(file: Traversable, sha256: str) -> dict[bytes, int]:
+    """Read lines of `base64(token) rank`."""
+    from base64 import b64decode
+    from hashlib import sha256 as digest
+
+    data = file.read_bytes() if file.is_file() else b""
+    if digest(data).hexdigest() != sha256:
+        from langchain_tamma_openai.errors import ConfigurationError
+
+        raise ConfigurationError(
+            f"vocabulary file {file.name}: missing or changed since it was packaged; "
+            "reinstall langchain-tamma-openai"
+        )
+    pairs = (line.split() for line in data.splitlines())
+    return {b64decode(token): int(rank) for token, rank in pairs}
