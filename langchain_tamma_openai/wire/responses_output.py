@@ -118,9 +118,7 @@ def raise_if_failed(response: Mapping[str, Any]) -> None:
         )
 
 
-def response_metadata(
-    response: Mapping[str, Any], extra: Mapping[str, Any] | None = None
-) -> Json:
+def response_metadata(response: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> Json:
     """Pick what LangChain users read in `response_metadata`; `extra` comes on top."""
     picked = {name: response[name] for name in _METADATA_FIELDS if name in response}
     picked = {**without_nulls(picked), **(extra or {})}
@@ -151,9 +149,7 @@ class _Answer:
     invalid_tool_calls: list[InvalidToolCall] = field(default_factory=list)
 
 
-def _read_output(
-    response: Mapping[str, Any], takes_no_arguments: Callable[[str], bool]
-) -> _Answer:
+def _read_output(response: Mapping[str, Any], takes_no_arguments: Callable[[str], bool]) -> _Answer:
     answer = _Answer(takes_no_arguments)
     for item in _output_items(response):
         reader = _READERS.get(item.get("type", ""))

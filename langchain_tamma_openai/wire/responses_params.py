@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.utils.pydantic import is_basemodel_subclass
@@ -148,7 +148,7 @@ def _text_format(schema: Any, *, strict: bool | None) -> Json:
         return dict(schema)
     from langchain_tamma_openai.wire.response_format import response_format_to_openai
 
-    return _flat_format(response_format_to_openai(schema, strict=strict))
+    return _flat_format(cast("Json", response_format_to_openai(schema, strict=strict)))
 
 
 def _flat_format(response_format: Json) -> Json:

@@ -150,8 +150,10 @@ class ResponsesStreamDecoder:
         metadata = response_metadata(self._response, self._first_metadata)
         metadata.pop("id", None)
         parsed = parsed_output(self._response, self._schema)
+        unargued = self._calls_without_arguments()
         return self._built(
-            self._closing_blocks(),
+            [{"type": "function_call", "arguments": "{}", "index": block} for block in unargued],
+            tool_call_chunks=[tool_call_chunk(args="{}", index=block) for block in unargued],
             response_metadata=metadata,
             additional_kwargs=parsed if parsed.get("parsed") else {},
             usage_metadata=self.facts.usage_metadata,
@@ -337,7 +339,7 @@ class ResponsesStreamDecoder:
     def function_done(self, event: Json, item: Json) -> ChatGenerationChunk | None:
         """Add the arguments of a call of which no piece came."""
         block = self._block(event)
-        name, has_arguments = self._calls.get(block, ("", True))
+        _, has_arguments = self._calls.get(block, ("", True))
         if has_arguments or not item.get("arguments"):
             return None
         return self._arguments(block, item["arguments"])
@@ -346,6 +348,14 @@ class ResponsesStreamDecoder:
         self._calls[block] = ("", True)
         content = {"type": "function_call", "arguments": text, "index": block}
         return self._delta(content, pieces=[tool_call_chunk(args=text, index=block)])
+
+    def _calls_without_arguments(self) -> list[int]:
+        """List the blocks of calls that came empty, of tools that have no parameters."""
+        return [
+            block
+            for block, (name, has_arguments) in self._calls.items()
+            if not has_arguments and name and self._takes_no_arguments(name)
+        ]
 
     def custom_added(self, event: Json, item: Json) -> ChatGenerationChunk:
         """Open a custom tool call: its input becomes the one string argument of a tool call."""
@@ -370,17 +380,12 @@ class ResponsesStreamDecoder:
         text = _json_text(item.get("input") or "") + _CUSTOM_CLOSING
         if block not in self._calls:
             name, call_id = item.get("name"), item.get("call_id")
-            piece = tool_call_chunk(
-                name=name, args=_CUSTOM_OPENING + text, id=call_id, index=block
-            )
+            piece = tool_call_chunk(name=name, args=_CUSTOM_OPENING + text, id=call_id, index=block)
         else:
             args = _CUSTOM_CLOSING if self._calls[block][1] else text
             piece = tool_call_chunk(args=args, index=block)
         self._calls[block] = ("", True)
         return self._built([{**without_nulls(item), "index": block}], tool_call_chunks=[piece])
-
-    def _closing_blocks(self) -> list[Json]:
-        return []
 
     def native_done(self, event: Json, item: Json) -> ChatGenerationChunk:
         """Add a finished item of a built-in tool, or a compaction."""

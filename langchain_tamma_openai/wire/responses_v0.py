@@ -135,7 +135,9 @@ def _is_v0(message: AIMessage) -> bool:
         return True
     response_id = message.response_metadata.get("id")
     return (
-        _starts(message.id, "msg_") and isinstance(response_id, str) and _starts(response_id, "resp_")
+        _starts(message.id, "msg_")
+        and isinstance(response_id, str)
+        and _starts(response_id, "resp_")
     )
 
 

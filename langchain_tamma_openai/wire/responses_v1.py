@@ -59,7 +59,7 @@ def _annotation(annotation: Json) -> Json:
         return cast("Json", annotation["value"])
     if kind != "citation":
         return dict(annotation)
-    span = {name: annotation[name] for name in ("end_index", "start_index") if name in annotation}
+    span: Json = {name: annotation[name] for name in ("end_index", "start_index") if name in annotation}
     title = {"title": annotation["title"]} if "title" in annotation else {}
     if "url" in annotation:
         link = {"type": "url_citation", "url": annotation["url"]}
@@ -81,7 +81,7 @@ def _function_call(block: Json, call: ToolCall | None) -> Json:
         item["arguments"] = extras["arguments"]
     elif args is not None:
         item["arguments"] = json.dumps(args, separators=_COMPACT)
-    kept = {key: extras[key] for key in ("status", "namespace", "async") if key in extras}
+    kept: Json = {key: extras[key] for key in ("status", "namespace", "async") if key in extras}
     return {**item, **kept}
 
 
@@ -106,7 +106,7 @@ def _tool_search_call(block: Json) -> Json:
     item: Json = {"id": block["id"], "type": "tool_search_call"}
     if "args" in block:
         item["arguments"] = block["args"]
-    kept = {key: extras[key] for key in ("status", "execution") if extras.get(key)}
+    kept: Json = {key: extras[key] for key in ("status", "execution") if extras.get(key)}
     return {**item, **kept}
 
 
@@ -140,7 +140,10 @@ _TRANSLATIONS: dict[str, Callable[[Json], Json]] = {
 
 def _merge_reasoning(blocks: Iterable[Json]) -> Iterator[Json]:
     for key, run in groupby(blocks, key=_reasoning_key):
-        yield from run if key is None else [_reasoning_item(list(run))]
+        if key is None:
+            yield from run
+        else:
+            yield _reasoning_item(list(run))
 
 
 def _reasoning_key(block: Json) -> object:
