@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     import tiktoken
 
-# First match wins. `True` marks an assumption: OpenAI has not published the model's tokenizer.
-_FAMILIES: tuple[tuple[re.Pattern[str], str, bool], ...] = (
-    (re.compile(r"gpt-oss(-|$)"), "o200k_harmony", False),
-    (re.compile(r"(chat)?gpt-4o(-|$)|gpt-4\.[15](-|$)|gpt-5"), "o200k_base", False),
-    (re.compile(r"(o1|o3|o4-mini)(-|$)"), "o200k_base", False),
-    (re.compile(r"gpt-4(-|$)|gpt-3\.?5(-|$)"), "cl100k_base", False),
-    (re.compile(r"text-embedding-|(davinci|babbage)-002"), "cl100k_base", False),
+# What tiktoken publishes, with its error about fine-tuned gpt-4.1 models put right.
+_PUBLISHED: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"gpt-oss(-|$)"), "o200k_harmony"),
+    (re.compile(r"(chat)?gpt-4o(-|$)|gpt-4\.[15](-|$)|gpt-5"), "o200k_base"),
+    (re.compile(r"(o1|o3|o4-mini)(-|$)"), "o200k_base"),
+    (re.compile(r"gpt-4(-|$)|gpt-3\.?5(-|$)"), "cl100k_base"),
+    (re.compile(r"text-embedding-|(davinci|babbage)-002"), "cl100k_base"),
 )
 _FALLBACK = "o200k_base"
 _SAME_RANKS = {"o200k_harmony": "o200k_base"}
@@ -59,18 +59,18 @@ def base_model_name(model: str) -> str:
 
 
 def encoding_for_model(model: str) -> EncodingChoice:
-    """Choose the encoding of a model.
-
-    tiktoken itself knows no `gpt-6*` and gives fine-tuned gpt-4.1 models the wrong encoding.
+    """Choose the encoding of a model: the catalogue's, else its family's.
 
     Args:
-        model: Any model id; unknown ones are assumed to use `o200k_base`.
+        model: Any model id. Where OpenAI has published no tokenizer (`gpt-6*`, unknown models) the
+            choice is an assumption.
     """
+    from langchain_tamma_openai.models import ModelCatalog
+
     name = base_model_name(model)
-    for pattern, encoding, assumed in _FAMILIES:
-        if pattern.match(name):
-            return EncodingChoice(encoding, assumed)
-    return EncodingChoice(_FALLBACK, assumed=True)
+    published = next((encoding for known, encoding in _PUBLISHED if known.match(name)), None)
+    listed = ModelCatalog().get(name).encoding
+    return EncodingChoice(listed or published or _FALLBACK, assumed=published is None)
 
 
 def encode(text: str, encoding_name: str) -> list[int]:

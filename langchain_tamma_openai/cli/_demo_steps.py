@@ -57,16 +57,17 @@ def show_chain(llm: ChatTammaOpenAI, screen: Screen) -> None:
         [("system", "You explain things to {reader}."), ("human", "{question}")]
     )
     chain = prompt | llm | StrOutputParser()
-    screen.line("   prompt | llm | StrOutputParser()")
-    screen.line("   " + chain.invoke({"reader": "a gardener", "question": "What is a token?"}))
+    question = "What is a token?"
+    _ask(screen, question)
+    screen.line("   " + chain.invoke({"reader": "a gardener", "question": question}))
 
 
 def show_stream(llm: ChatTammaOpenAI, screen: Screen) -> None:
     """Print an answer while it arrives."""
+    question = "In two sentences: why do streams feel fast?"
+    _ask(screen, question)
     screen.piece("   ")
-    for chunk in llm.stream(
-        "Tell, in two sentences, why streams feel fast even when they are not."
-    ):
+    for chunk in llm.stream(question):
         screen.piece(chunk.text)
     screen.line()
 
@@ -74,8 +75,9 @@ def show_stream(llm: ChatTammaOpenAI, screen: Screen) -> None:
 def show_agent(llm: ChatTammaOpenAI, screen: Screen) -> None:
     """Let an agent call a Python function and answer from its result."""
     agent = create_agent(llm, tools=[july_temperature])
-    question = HumanMessage("How warm is Lisbon in July? Use the tool.")
-    for message in agent.invoke({"messages": [question]})["messages"]:
+    question = "How warm is Lisbon in July? Use the tool."
+    _ask(screen, question)
+    for message in agent.invoke({"messages": [HumanMessage(question)]})["messages"]:
         if isinstance(message, ToolMessage):
             screen.line(f"   Python: {message.text}")
         elif isinstance(message, AIMessage):
@@ -87,10 +89,9 @@ def show_agent(llm: ChatTammaOpenAI, screen: Screen) -> None:
 
 def show_structured_output(llm: ChatTammaOpenAI, screen: Screen) -> None:
     """Get a validated object instead of text."""
-    ticket = llm.with_structured_output(Ticket).invoke(
-        "Sort this message: 'You charged me twice again, and nobody answers my mails!'"
-    )
-    screen.line(f"   {ticket!r}")
+    question = "Sort this: 'You charged me twice again, and nobody answers my mails!'"
+    _ask(screen, question)
+    screen.line(f"   {llm.with_structured_output(Ticket).invoke(question)!r}")
 
 
 def show_batch(llm: ChatTammaOpenAI, screen: Screen) -> None:
@@ -98,14 +99,19 @@ def show_batch(llm: ChatTammaOpenAI, screen: Screen) -> None:
     prompts = [
         f"In five words: what is the number {number} known for?" for number in range(_BATCH_SIZE)
     ]
+    _ask(screen, f"{prompts[0]} ... {_BATCH_SIZE - 1} known for?")
     with get_usage_callback() as usage:
         answers = llm.batch_as_completed(prompts, {"max_concurrency": _CONCURRENT_CALLS})
         for done, _ in enumerate(answers, start=1):
             screen.progress(done, _BATCH_SIZE, f"{_dollars(usage.total_cost_usd)} so far")
 
 
+def _ask(screen: Screen, question: str) -> None:
+    screen.line(f"   > {question}")
+
+
 _STEPS: tuple[tuple[str, Step], ...] = (
-    ("A prompt chain", show_chain),
+    ("A prompt chain: prompt | llm | StrOutputParser()", show_chain),
     ("A stream", show_stream),
     ("An agent with a tool", show_agent),
     ("A structured answer", show_structured_output),

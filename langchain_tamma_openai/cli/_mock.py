@@ -9,6 +9,10 @@ from contextlib import contextmanager
 LATENCY_MS = 60
 CHUNK_DELAY_MS = 40
 API_KEY = "sk-local-mock"
+STREAMED_TEXT = (
+    "A stream hands over each piece as soon as it exists, so reading starts before writing ends. "
+    "This text was written in advance; the mock sends it word by word, as a model would."
+)
 
 
 @contextmanager
@@ -24,10 +28,12 @@ def local_mock() -> Iterator[str]:
         ModuleNotFoundError: `llmock` is not installed; it comes with the `demo` extra.
     """
     from llmock.chaos import ChaosSettings, StreamChaos
+    from llmock.scenarios import Match, Reply
     from llmock.testing import LLMockServer
 
     with LLMockServer(chaos=ChaosSettings(latency_ms=LATENCY_MS)) as server, _no_proxy("127.0.0.1"):
         server.state.stream_chaos = StreamChaos(chunk_delay_ms=CHUNK_DELAY_MS)
+        server.state.scenarios.add(Reply(text=STREAMED_TEXT, match=Match(stream=True)))
         yield server.base_url("openai")
 
 

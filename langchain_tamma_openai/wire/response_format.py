@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias, cast
 
 from langchain_core.utils.function_calling import convert_to_openai_function
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel, RootModel, create_model
 
-if TYPE_CHECKING:
-    from typing_extensions import TypeIs
-
 Schema: TypeAlias = dict[str, Any] | type
 ResponseFormat: TypeAlias = dict[str, Any] | type[BaseModel]
 
 
-def is_pydantic_class(schema: object) -> TypeIs[type[BaseModel]]:
+def is_pydantic_class(schema: object) -> bool:
     """Tell whether a schema is a pydantic class, of version 2 or of the old `pydantic.v1`."""
     return isinstance(schema, type) and is_basemodel_subclass(schema)
 
@@ -38,7 +35,9 @@ def response_format_to_openai(schema: Schema, *, strict: bool | None = None) -> 
         InvalidParameterError: The schema has no usable form, or contradicts `strict`.
     """
     if is_pydantic_class(schema):
-        return schema
+        return cast("type[BaseModel]", schema)
+    if isinstance(schema, dict) and isinstance(schema.get("function"), dict):
+        schema = schema["function"]
     ready = _ready(schema)
     if ready is None:
         return {"type": "json_schema", "json_schema": _function_schema(schema, strict=strict)}

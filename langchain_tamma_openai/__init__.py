@@ -1,0 +1,173 @@
+"""The OpenAI chat model for LangChain in production.
+
+Every public name is imported from here and loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from langchain_tamma_openai._version import __version__
+
+if TYPE_CHECKING:
+    from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
+    from langchain_tamma_openai.config import TammaOpenAIConfig
+    from langchain_tamma_openai.errors import (
+        AuthenticationError,
+        BudgetExceededError,
+        CircuitOpenError,
+        ConfigurationError,
+        ConflictError,
+        ConnectionFailedError,
+        ContentFilterError,
+        ContextOverflowError,
+        InvalidParameterError,
+        InvalidRequestError,
+        InvalidToolError,
+        MalformedResponseError,
+        ModelOverloadedError,
+        NotFoundError,
+        OutputTruncatedError,
+        PermissionDeniedError,
+        PromptError,
+        QuotaExceededError,
+        RateLimitError,
+        RefusalError,
+        RequestTimeoutError,
+        RequestTooLargeError,
+        ServerError,
+        StorageError,
+        StreamInterruptedError,
+        StreamStalledError,
+        TammaError,
+        UnclassifiedError,
+        UnknownParameterError,
+    )
+    from langchain_tamma_openai.keys import hash_api_key, redact_api_key
+    from langchain_tamma_openai.kinds import ErrorKind
+    from langchain_tamma_openai.models import ModelCatalog, ModelInfo
+    from langchain_tamma_openai.pricing import Cost, CostCalculator
+    from langchain_tamma_openai.resilience.classify import ClassifiedError, ErrorClassifier
+    from langchain_tamma_openai.resilience.retry import RetryPolicy
+    from langchain_tamma_openai.tokens import TokenCounter
+    from langchain_tamma_openai.usage.callbacks import (
+        AsyncUsageCallbackHandler,
+        UsageCallbackHandler,
+        get_usage_callback,
+    )
+    from langchain_tamma_openai.usage.totals import UsageTotals
+
+_HOMES = {
+    "chat_models.base": ("ChatTammaOpenAI",),
+    "config": ("TammaOpenAIConfig",),
+    "errors": (
+        "AuthenticationError",
+        "BudgetExceededError",
+        "CircuitOpenError",
+        "ConfigurationError",
+        "ConflictError",
+        "ConnectionFailedError",
+        "ContentFilterError",
+        "ContextOverflowError",
+        "InvalidParameterError",
+        "InvalidRequestError",
+        "InvalidToolError",
+        "MalformedResponseError",
+        "ModelOverloadedError",
+        "NotFoundError",
+        "OutputTruncatedError",
+        "PermissionDeniedError",
+        "PromptError",
+        "QuotaExceededError",
+        "RateLimitError",
+        "RefusalError",
+        "RequestTimeoutError",
+        "RequestTooLargeError",
+        "ServerError",
+        "StorageError",
+        "StreamInterruptedError",
+        "StreamStalledError",
+        "TammaError",
+        "UnclassifiedError",
+        "UnknownParameterError",
+    ),
+    "keys": ("hash_api_key", "redact_api_key"),
+    "kinds": ("ErrorKind",),
+    "models": ("ModelCatalog", "ModelInfo"),
+    "pricing": ("Cost", "CostCalculator"),
+    "resilience.classify": ("ClassifiedError", "ErrorClassifier"),
+    "resilience.retry": ("RetryPolicy",),
+    "tokens": ("TokenCounter",),
+    "usage.callbacks": (
+        "AsyncUsageCallbackHandler",
+        "UsageCallbackHandler",
+        "get_usage_callback",
+    ),
+    "usage.totals": ("UsageTotals",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AsyncUsageCallbackHandler",
+    "AuthenticationError",
+    "BudgetExceededError",
+    "ChatTammaOpenAI",
+    "CircuitOpenError",
+    "ClassifiedError",
+    "ConfigurationError",
+    "ConflictError",
+    "ConnectionFailedError",
+    "ContentFilterError",
+    "ContextOverflowError",
+    "Cost",
+    "CostCalculator",
+    "ErrorClassifier",
+    "ErrorKind",
+    "InvalidParameterError",
+    "InvalidRequestError",
+    "InvalidToolError",
+    "MalformedResponseError",
+    "ModelCatalog",
+    "ModelInfo",
+    "ModelOverloadedError",
+    "NotFoundError",
+    "OutputTruncatedError",
+    "PermissionDeniedError",
+    "PromptError",
+    "QuotaExceededError",
+    "RateLimitError",
+    "RefusalError",
+    "RequestTimeoutError",
+    "RequestTooLargeError",
+    "RetryPolicy",
+    "ServerError",
+    "StorageError",
+    "StreamInterruptedError",
+    "StreamStalledError",
+    "TammaError",
+    "TammaOpenAIConfig",
+    "TokenCounter",
+    "UnclassifiedError",
+    "UnknownParameterError",
+    "UsageCallbackHandler",
+    "UsageTotals",
+    "__version__",
+    "get_usage_callback",
+    "hash_api_key",
+    "redact_api_key",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first asked for."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return __all__

@@ -1,0 +1,140 @@
+"""How a model presents itself: to LangChain's serialiser, to traces, to `repr` and to pickle."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.language_models.base import LangSmithParams
+from pydantic import SecretStr
+
+from langchain_tamma_openai.chat_models.fields import ChatFields
+from langchain_tamma_openai.chat_models.settings import printable
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import ModelProfile
+
+_SECRETS = {
+    "openai_api_key": "OPENAI_API_KEY",
+    "admin_api_key": "OPENAI_ADMIN_KEY",
+    "webhook_secret": "OPENAI_WEBHOOK_SECRET",
+}
+_MCP_SECRETS = ("headers", "authorization")
+
+
+class IdentityMixin(ChatFields):
+    """Names, serialisation, tracing parameters; nothing secret in any of them."""
+
+    @property
+    def model(self) -> str:
+        """Same as `model_name`."""
+        return self.model_name
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """Fields whose values are never serialised, and the variables they come from."""
+        return dict(_SECRETS)
+
+    @classmethod
+    def get_lc_namespace(cls) -> list[str]:
+        """Return the place LangChain loads the class from."""
+        return ["langchain_tamma_openai", "chat_models"]
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Tell LangChain that the model can be serialised."""
+        return True
+
+    @property
+    def lc_attributes(self) -> dict[str, Any]:
+        """Attributes serialised beside the constructor arguments."""
+        names = ("openai_organization", "openai_api_base", "openai_proxy")
+        return {name: value for name in names if (value := getattr(self, name))}
+
+    @property
+    def _llm_type(self) -> str:
+        return "openai-chat"
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Print the fields without the secrets they may carry."""
+        for name, value in super().__repr_args__():
+            yield name, printable(str(name), value)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Leave the keys and the open clients out of a pickle."""
+        state = super().__getstate__()
+        kept = {
+            name: None if name in _SECRETS and isinstance(value, SecretStr) else value
+            for name, value in state["__dict__"].items()
+        }
+        private = {**(state["__pydantic_private__"] or {}), "_clients": None}
+        return {**state, "__dict__": kept, "__pydantic_private__": private}
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """Take the keys from the environment of the process that unpickles."""
+        super().__setstate__(state)
+        for name, variable in _SECRETS.items():
+            if self.__dict__.get(name) is None and (value := os.environ.get(variable)):
+                self.__dict__[name] = SecretStr(value)
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        from langchain_tamma_openai.models import ModelCatalog
+
+        return ModelCatalog().get(self.model_name).profile() or None
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"model_name": self.model_name, **self._default_params}
+
+    @property
+    def _default_params(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _get_invocation_params(
+        self, stop: list[str] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        inherited = super()._get_invocation_params(stop=stop)
+        params = {"model": self.model_name, **inherited, **self._default_params, **kwargs}
+        if isinstance(tools := params.get("tools"), list):
+            params["tools"] = [_without_mcp_secrets(tool) for tool in tools]
+        return params
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        model = kwargs.get("model", self.model_name)
+        params = LangSmithParams(ls_provider="openai", ls_model_name=model, ls_model_type="chat")
+        params["ls_temperature"] = kwargs.get("temperature", self.temperature)
+        limit = kwargs.get("max_tokens", kwargs.get("max_completion_tokens", self.max_tokens))
+        if limit:
+            params["ls_max_tokens"] = limit
+        if ends := stop or kwargs.get("stop", self.stop):
+            params["ls_stop"] = [ends] if isinstance(ends, str) else ends
+        return params
+
+    def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
+        outputs = [output for output in llm_outputs if output is not None]
+        usage: dict[str, Any] = {}
+        for output in outputs:
+            usage = _added(usage, output.get("token_usage") or {})
+        combined = {"token_usage": usage, "model_name": self.model_name}
+        prints = (output.get("system_fingerprint") for output in outputs)
+        if fingerprint := next((found for found in prints if found is not None), None):
+            combined["system_fingerprint"] = fingerprint
+        return combined
+
+
+def _without_mcp_secrets(tool: object) -> object:
+    if not isinstance(tool, Mapping) or tool.get("type") != "mcp":
+        return tool
+    return {key: "**REDACTED**" if key in _MCP_SECRETS else tool[key] for key in tool}
+
+
+def _added(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
+    """Add token counts of any depth; what one side does not count stays as the other has it."""
+    total = dict(left)
+    for name, value in right.items():
+        if isinstance(value, Mapping):
+            total[name] = _added(total.get(name) or {}, value)
+        elif value is not None:
+            total[name] = (total.get(name) or 0) + value
+    return total

@@ -1,0 +1,68 @@
+"""The SDK's client objects, as attributes of the model, made when first asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import PrivateAttr
+
+from langchain_tamma_openai.chat_models.fields import ChatFields
+from langchain_tamma_openai.chat_models.settings import CLIENT_FIELDS, client_settings
+from langchain_tamma_openai.transport.clients import SdkClients
+
+if TYPE_CHECKING:
+    import openai
+
+
+class SdkAccessMixin(ChatFields):
+    """`client`, `async_client`, `root_client`, `root_async_client`."""
+
+    _clients: SdkClients | None = PrivateAttr(default=None)
+
+    def __getattr__(self, name: str) -> Any:
+        """Make the SDK's clients when they are first asked for."""
+        if name in CLIENT_FIELDS:
+            return self._sdk_object(name)
+        return super().__getattr__(name)  # type: ignore[misc]  # pydantic hides it from checkers
+
+    def _sdk_object(self, name: str) -> Any:
+        clients = self._sdk_clients
+        if name == "root_async_client":
+            return clients.async_client
+        if name == "async_client":
+            return clients.async_client.chat.completions
+        if clients.only_async:
+            return None
+        return (
+            clients.sync_client if name == "root_client" else clients.sync_client.chat.completions
+        )
+
+    @property
+    def _sdk_clients(self) -> SdkClients:
+        if self._clients is None:
+            self._clients = SdkClients(client_settings(self))
+        return self._clients
+
+    def _sync_root(self) -> openai.OpenAI:
+        """Return the client that sync calls go through: the user's own, or ours."""
+        given = self.__dict__.get("client") or self.__dict__.get("root_client")
+        return cast("openai.OpenAI", _root(given, "client") or self._sdk_clients.sync_client)
+
+    def _async_root(self) -> openai.AsyncOpenAI:
+        """Return the client that async calls go through: the user's own, or ours."""
+        given = self.__dict__.get("async_client") or self.__dict__.get("root_async_client")
+        root = _root(given, "async_client") or self._sdk_clients.async_client
+        return cast("openai.AsyncOpenAI", root)
+
+
+def _root(given: object, field: str) -> object:
+    """Find the SDK client behind a resource such as `client.chat.completions`."""
+    root = getattr(given, "_client", given) if not hasattr(given, "post") else given
+    if root is None or hasattr(root, "post"):
+        return root
+    from langchain_tamma_openai.errors import ConfigurationError
+
+    raise ConfigurationError(
+        f"{field}: got a {type(given).__name__}, which is no client of the OpenAI SDK; pass "
+        "openai.OpenAI(...).chat.completions, or the client itself as root_client"
+    )

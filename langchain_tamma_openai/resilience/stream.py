@@ -1,0 +1,193 @@
+"""Stream integrity: a stream ends whole, or in a typed error that holds what had arrived.
+
+One reader serves sync and async code alike: it is given bytes and gives chunks, and never waits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
+
+if TYPE_CHECKING:
+    from langchain_core.messages.ai import UsageMetadata
+    from langchain_core.outputs import ChatGenerationChunk
+
+    from langchain_tamma_openai.errors import StreamInterruptedError, TammaError
+
+
+class EventSplitter(Protocol):
+    """Splits bytes into event payloads (`wire.sse.SSEDecoder`)."""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the payloads that these bytes complete."""
+
+    def finish(self) -> list[bytes]:
+        """Return what an unfinished last event holds."""
+
+
+class StreamDecoder(Protocol):
+    """Turns event payloads into chunks (a decoder of `wire`)."""
+
+    chunks: list[ChatGenerationChunk]
+
+    @property
+    def done(self) -> bool:
+        """Whether the server said that the stream is over."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the model said why it stopped, so that the answer is complete."""
+
+    def decode(self, payload: bytes) -> ChatGenerationChunk | None:
+        """Decode one payload."""
+
+    def finish(self) -> ChatGenerationChunk:
+        """Return the last chunk."""
+
+
+class StreamReader:
+    """Reads one streamed answer from bytes to chunks."""
+
+    def __init__(
+        self,
+        decoder: StreamDecoder,
+        splitter: EventSplitter,
+        *,
+        model: str,
+        on_last: Callable[[ChatGenerationChunk], None],
+        stall_limit_s: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start at the first byte of the body.
+
+        Args:
+            decoder: Decodes payloads of the API in use.
+            splitter: Splits bytes into payloads.
+            model: Name of the model, for errors.
+            on_last: Completes the last chunk, with its cost for example.
+            stall_limit_s: Seconds without any event after which the stream counts as dead, even
+                while comments keep the connection alive; None for no limit.
+            clock: Seconds on a clock that never goes back.
+        """
+        self.finished = False
+        self._decoder = decoder
+        self._splitter = splitter
+        self._model = model
+        self._on_last = on_last
+        self._stall_limit_s = stall_limit_s
+        self._clock = clock
+        self._heard_at_s = clock()
+
+    def feed(self, data: bytes) -> Iterator[ChatGenerationChunk]:
+        """Yield the chunks that these bytes complete, the last one as soon as it is known.
+
+        Raises:
+            StreamInterruptedError: A payload is not what the API sends, or the stream stalled.
+            openai.APIError: The server reported an error inside the stream.
+        """
+        payloads = self._splitter.feed(data)
+        if self._stall_limit_s is not None:
+            self._watch(heard=bool(payloads))
+        yield from self._decode(payloads)
+
+    def end(self) -> Iterator[ChatGenerationChunk]:
+        """Yield what is left once the body has ended.
+
+        Raises:
+            StreamInterruptedError: The body ended before the answer did.
+        """
+        yield from self._decode(self._splitter.finish(), lenient=True)
+        if self.finished:
+            return
+        if not self._decoder.whole:
+            raise self.interrupted("it ended before the model had said why it stopped")
+        yield self._last()
+
+    def interrupted(self, reason: str, *, stalled: bool = False) -> StreamInterruptedError:
+        """Make the error that ends this stream, with everything that had arrived.
+
+        Args:
+            reason: What happened, for developers.
+            stalled: The stream stayed open but silent.
+        """
+        from langchain_tamma_openai import errors
+
+        leaf = errors.StreamStalledError if stalled else errors.StreamInterruptedError
+        return leaf(
+            f"The stream of {self._model} broke off after {len(self._decoder.chunks)} chunks: "
+            f"{reason}. What had arrived is in `partial`.",
+            partial=self._partial(),
+            usage=self._usage(),
+            delivered=bool(self._decoder.chunks),
+            model=self._model,
+        )
+
+    def interrupted_by(self, cause: TammaError) -> StreamInterruptedError:
+        """Make the error that ends this stream because of another one.
+
+        Args:
+            cause: The connection's or the server's error.
+        """
+        from langchain_tamma_openai import errors
+
+        timed_out = isinstance(cause, errors.RequestTimeoutError)
+        leaf = errors.StreamStalledError if timed_out else errors.StreamInterruptedError
+        return leaf.from_error(
+            cause,
+            partial=self._partial(),
+            usage=self._usage(),
+            delivered=bool(self._decoder.chunks),
+        )
+
+    def _decode(
+        self, payloads: list[bytes], *, lenient: bool = False
+    ) -> Iterator[ChatGenerationChunk]:
+        decoder = self._decoder
+        for payload in payloads:
+            if self.finished:
+                return
+            try:
+                chunk = decoder.decode(payload)
+            except ValueError as error:
+                if lenient:
+                    return
+                raise self.interrupted(f"an event cannot be read ({error})") from error
+            if chunk is not None:
+                decoder.chunks.append(chunk)
+                yield chunk
+            elif decoder.done:
+                if not decoder.whole:
+                    raise self.interrupted("it ended before the model had said why it stopped")
+                yield self._last()
+
+    def _last(self) -> ChatGenerationChunk:
+        self.finished = True
+        chunk = self._decoder.finish()
+        self._on_last(chunk)
+        self._decoder.chunks.append(chunk)
+        return chunk
+
+    def _watch(self, *, heard: bool) -> None:
+        now_s = self._clock()
+        if heard:
+            self._heard_at_s = now_s
+        elif self._stall_limit_s is not None and now_s - self._heard_at_s > self._stall_limit_s:
+            raise self.interrupted(
+                f"no event came for {self._stall_limit_s:g} s (`stream_chunk_timeout`)",
+                stalled=True,
+            )
+
+    def _partial(self) -> AIMessage | None:
+        if not self._decoder.chunks:
+            return None
+        first, *others = (chunk.message for chunk in self._decoder.chunks)
+        whole = first + [*others, AIMessageChunk(content="", chunk_position="last")]  # noqa: RUF005 - adds messages, not lists
+        message = message_chunk_to_message(whole)
+        return message if isinstance(message, AIMessage) else None
+
+    def _usage(self) -> UsageMetadata | None:
+        partial = self._partial()
+        return partial.usage_metadata if partial is not None else None

@@ -1,0 +1,165 @@
+"""Send one request through the SDK's client and bring back raw bytes.
+
+The SDK authenticates, builds the HTTP request and raises its errors; its models are never built and
+its own retries are off: `resilience.retry` is the one owner of retries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+from langchain_tamma_openai.transport.http_library import http_library
+
+if TYPE_CHECKING:
+    import httpx2
+    import openai
+
+_OPTION_NAMES = {
+    "extra_headers": "headers",
+    "extra_query": "params",
+    "extra_body": "extra_json",
+    "timeout": "timeout",
+}
+
+
+@dataclass(slots=True)
+class WireRequest:
+    """One HTTP request to the API.
+
+    Attributes:
+        path: Below the base URL, such as `/chat/completions`.
+        body: The JSON body.
+        options: The SDK's request options: headers, query, extra body, timeout.
+    """
+
+    path: str
+    body: dict[str, Any]
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_payload(cls, path: str, payload: Mapping[str, Any]) -> WireRequest:
+        """Split a payload into the body and what the SDK takes beside it.
+
+        Args:
+            path: Below the base URL.
+            payload: Body parameters, and possibly `extra_headers`, `extra_query`, `extra_body` and
+                `timeout` as the SDK's own methods take them.
+        """
+        body = dict(payload)
+        options: dict[str, Any] = {"max_retries": 0}
+        for name, option in _OPTION_NAMES.items():
+            if (value := body.pop(name, None)) is not None:
+                options[option] = value
+        if "timeout" in options:
+            from langchain_tamma_openai.transport.clients import finite_timeout
+
+            options["timeout"] = finite_timeout(options["timeout"])
+        return cls(path, body, options)
+
+
+def send(client: openai.OpenAI, request: WireRequest) -> httpx2.Response:
+    """Send a request and read the whole answer.
+
+    Raises:
+        openai.OpenAIError: What the SDK raises for the status or the connection.
+    """
+    response = client.post(
+        request.path, cast_to=http_library().Response, body=request.body, options=_options(request)
+    )
+    return cast("httpx2.Response", response)
+
+
+async def asend(client: openai.AsyncOpenAI, request: WireRequest) -> httpx2.Response:
+    """Send a request and read the whole answer; see `send`."""
+    response = await client.post(
+        request.path, cast_to=http_library().Response, body=request.body, options=_options(request)
+    )
+    return cast("httpx2.Response", response)
+
+
+def open_stream(client: openai.OpenAI, request: WireRequest) -> httpx2.Response:
+    """Send a request and return its answer once the headers are there; the caller closes it."""
+    stream = client.post(
+        request.path,
+        cast_to=cast("Any", object),
+        body=request.body,
+        options=_options(request),
+        stream=True,
+        stream_cls=_stream_classes()[0],
+    )
+    return cast("httpx2.Response", stream.response)
+
+
+async def aopen_stream(client: openai.AsyncOpenAI, request: WireRequest) -> httpx2.Response:
+    """Send a request and return its answer once the headers are there; the caller closes it."""
+    stream = await client.post(
+        request.path,
+        cast_to=cast("Any", object),
+        body=request.body,
+        options=_options(request),
+        stream=True,
+        stream_cls=_stream_classes()[1],
+    )
+    return cast("httpx2.Response", stream.response)
+
+
+@contextmanager
+def reading(response: httpx2.Response) -> Iterator[Iterator[bytes]]:
+    """Iterate over a streamed body and close the connection on the way out, however that comes."""
+    try:
+        yield response.iter_raw() if _is_plain(response) else response.iter_bytes()
+    finally:
+        response.close()
+
+
+@asynccontextmanager
+async def areading(response: httpx2.Response) -> AsyncIterator[AsyncIterator[bytes]]:
+    """Iterate over a streamed body and close the connection; see `reading`."""
+    try:
+        yield response.aiter_raw() if _is_plain(response) else response.aiter_bytes()
+    finally:
+        await response.aclose()
+
+
+def limit_read(response: httpx2.Response, limit_s: float | None) -> None:
+    """Let no single read of a streamed body wait longer than a limit.
+
+    Args:
+        response: An answer whose body is still to be read.
+        limit_s: Seconds, or None to leave the request's own limit.
+    """
+    timeouts = response.request.extensions.get("timeout")
+    if limit_s is None or not isinstance(timeouts, dict):
+        return
+    current = timeouts.get("read")
+    timeouts["read"] = limit_s if current is None else min(current, limit_s)
+
+
+def _is_plain(response: httpx2.Response) -> bool:
+    """Whether the body comes as it is, neither compressed nor already in memory."""
+    if response.is_stream_consumed:
+        return False
+    return response.headers.get("content-encoding", "identity") == "identity"
+
+
+def _options(request: WireRequest) -> Any:
+    # The SDK takes a typed dict of options that it does not export under a stable name.
+    return request.options
+
+
+@cache
+def _stream_classes() -> tuple[Any, Any]:
+    """Make the stream types the SDK hands an open response to; they leave decoding to us."""
+    import openai
+
+    class RawStream(openai.Stream[object]):
+        pass
+
+    class RawAsyncStream(openai.AsyncStream[object]):
+        pass
+
+    return RawStream, RawAsyncStream
