@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessage, InvalidToolCall, ToolCall
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 from langchain_core.outputs import ChatGeneration, ChatResult
-from langchain_core.utils.pydantic import is_basemodel_subclass
 
 from langchain_tamma_openai.wire.arguments import ToolArgumentsError, parse_tool_arguments
 from langchain_tamma_openai.wire.completions import (
@@ -18,6 +17,7 @@ from langchain_tamma_openai.wire.completions import (
     AnswerFacts,
     raise_in_band_error,
 )
+from langchain_tamma_openai.wire.response_format import is_pydantic_class
 from langchain_tamma_openai.wire.responses_items import (
     NATIVE_ITEMS,
     PROVIDER,
@@ -77,7 +77,6 @@ def responses_result(
     Raises:
         openai.APIError: The response failed, with the server's `code`.
         MalformedResponseError: The body is not a response.
-        pydantic.ValidationError: The text does not fit the pydantic class given as `schema`.
     """
     raise_if_failed(response)
     answer = _read_output(response, takes_no_arguments)
@@ -243,12 +242,12 @@ def parsed_output(response: Mapping[str, Any], schema: Schema | None) -> Json:
 
     Only final text counts: what a model says in its commentary phase is not the answer.
 
-    Returns:
-        `{"parsed": ...}`, or an empty dict when there is nothing to parse or, for a schema that is
-        not a pydantic class, the text is not JSON.
+    What does not parse stays text: the answer is paid for, and the parser that the caller put
+    behind the model says what is wrong with it.
 
-    Raises:
-        pydantic.ValidationError: The text does not fit the pydantic class.
+    Returns:
+        `{"parsed": ...}`, with None for text that does not fit a pydantic class; an empty dict when
+        there is nothing to parse or, for any other schema, the text is not JSON.
     """
     text_format = (response.get("text") or {}).get("format") or {}
     if schema is None or text_format.get("type") != "json_schema":
@@ -256,7 +255,7 @@ def parsed_output(response: Mapping[str, Any], schema: Schema | None) -> Json:
     text = "".join(_final_texts(response))
     if not text:
         return {}
-    if isinstance(schema, type) and is_basemodel_subclass(schema):
+    if is_pydantic_class(schema):
         return {"parsed": _validated(schema, text)}
     try:
         return {"parsed": json.loads(text)}
@@ -265,8 +264,12 @@ def parsed_output(response: Mapping[str, Any], schema: Schema | None) -> Json:
 
 
 def _validated(model: Any, text: str) -> object:
+    # `parse_raw` is the way of pydantic 1 classes.
     validate = getattr(model, "model_validate_json", None) or model.parse_raw
-    return validate(text)
+    try:
+        return validate(text)
+    except ValueError:
+        return None
 
 
 def _final_texts(response: Mapping[str, Any]) -> Iterator[str]:

@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.utils.pydantic import is_basemodel_subclass
 
+from langchain_tamma_openai.wire.response_format import (
+    is_pydantic_class,
+    response_format_to_openai,
+    response_format_to_wire,
+)
 from langchain_tamma_openai.wire.responses_input import responses_input
 from langchain_tamma_openai.wire.responses_items import Json
 
@@ -62,8 +66,6 @@ def responses_body(payload: Mapping[str, Any]) -> Json:
         raise InvalidParameterError(
             "text: got a format both there and as response_format; give one of them"
         )
-    from langchain_tamma_openai.wire.response_format import response_format_to_wire
-
     wire = response_format_to_wire(text_format)
     body["text"] = {**(body.get("text") or {}), "format": _flat_format(wire)}
     return body
@@ -127,7 +129,7 @@ def _convert_text(body: Json) -> None:
     text: Json = dict(body["text"]) if isinstance(body.get("text"), dict) else {}
     if schema := body.pop("response_format", None):
         strict = body.pop("strict", None)
-        if _is_model(schema) and not body.get("stream"):
+        if is_pydantic_class(schema) and not body.get("stream"):
             body["text_format"] = schema
         else:
             text["format"] = _text_format(schema, strict=strict)
@@ -137,17 +139,11 @@ def _convert_text(body: Json) -> None:
         body["text"] = text
 
 
-def _is_model(schema: object) -> bool:
-    return isinstance(schema, type) and is_basemodel_subclass(schema)
-
-
 def _text_format(schema: Any, *, strict: bool | None) -> Json:
-    if _is_model(schema):
+    if is_pydantic_class(schema):
         schema, strict = schema.model_json_schema(), True
     elif schema in ({"type": "json_object"}, {"type": "text"}):
         return dict(schema)
-    from langchain_tamma_openai.wire.response_format import response_format_to_openai
-
     return _flat_format(cast("Json", response_format_to_openai(schema, strict=strict)))
 
 

@@ -138,7 +138,6 @@ class ResponsesStreamDecoder:
 
         Raises:
             StreamInterruptedError: The stream ended before the response did.
-            pydantic.ValidationError: The text does not fit the pydantic class given as `schema`.
         """
         if not self.whole:
             from langchain_tamma_openai.errors import StreamInterruptedError
@@ -149,13 +148,12 @@ class ResponsesStreamDecoder:
             )
         metadata = response_metadata(self._response, self._first_metadata)
         metadata.pop("id", None)
-        parsed = parsed_output(self._response, self._schema)
         unargued = self._calls_without_arguments()
         return self._built(
             [{"type": "function_call", "arguments": "{}", "index": block} for block in unargued],
             tool_call_chunks=[tool_call_chunk(args="{}", index=block) for block in unargued],
             response_metadata=metadata,
-            additional_kwargs=parsed if parsed.get("parsed") else {},
+            additional_kwargs=parsed_output(self._response, self._schema),
             usage_metadata=self.facts.usage_metadata,
             chunk_position="last",
         )

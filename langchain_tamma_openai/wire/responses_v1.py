@@ -59,7 +59,7 @@ def _annotation(annotation: Json) -> Json:
         return cast("Json", annotation["value"])
     if kind != "citation":
         return dict(annotation)
-    span: Json = {name: annotation[name] for name in ("end_index", "start_index") if name in annotation}
+    span: Json = {key: annotation[key] for key in ("end_index", "start_index") if key in annotation}
     title = {"title": annotation["title"]} if "title" in annotation else {}
     if "url" in annotation:
         link = {"type": "url_citation", "url": annotation["url"]}

@@ -127,7 +127,7 @@ class Wire:
 
 def plain(model: BaseChatModel, messages: Sequence[BaseMessage] | str, **kwargs: Any) -> AIMessage:
     """Call a model."""
-    return cast("AIMessage", model.invoke(cast("Any", messages), **kwargs))
+    return model.invoke(cast("Any", messages), **kwargs)
 
 
 def merged(
@@ -135,7 +135,7 @@ def merged(
 ) -> AIMessageChunk:
     """Stream from a model and merge the chunks."""
     first, *others = list(model.stream(cast("Any", messages), **kwargs))
-    return cast("AIMessageChunk", first + others)
+    return first + others
 
 
 def facts(message: AIMessage) -> Json:

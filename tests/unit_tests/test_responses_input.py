@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from langchain_core.messages import (
@@ -31,9 +31,8 @@ BROKEN = {"name": "f", "args": '{"x": ', "id": "call_2", "error": "cut"}
 RESPONSE = {"id": "resp_1", "model_provider": "openai"}
 
 
-def theirs(messages: list[BaseMessage], store: bool | None) -> list[Json]:
-    payload: Json = PEER._get_request_payload(deepcopy(messages), store=store)
-    return payload["input"]  # type: ignore[no-any-return]
+def theirs(messages: list[BaseMessage], **params: Any) -> list[Json]:
+    return cast("list[Json]", PEER._get_request_payload(deepcopy(messages), **params)["input"])
 
 
 def ai(*blocks: Any, **fields: Any) -> AIMessage:
@@ -377,14 +376,14 @@ CASES: dict[str, list[BaseMessage]] = {
     ],
     "system wrapped tools": [SystemMessage([native({"type": "additional_tools", "tools": []})])],
     "chat roles": [
-        ChatMessage("a", role="user"),
-        ChatMessage("b", role="assistant"),
-        ChatMessage([{"type": "text", "text": "b2", "id": "msg_1"}], role="assistant"),
-        ChatMessage("c", role="developer"),
-        ChatMessage("d", role="critic"),
-        ChatMessage([native({"type": "x"})], role="critic"),
+        ChatMessage(content="a", role="user"),
+        ChatMessage(content="b", role="assistant"),
+        ChatMessage(content=[{"type": "text", "text": "b2", "id": "msg_1"}], role="assistant"),
+        ChatMessage(content="c", role="developer"),
+        ChatMessage(content="d", role="critic"),
+        ChatMessage(content=[native({"type": "x"})], role="critic"),
     ],
-    "function message": [FunctionMessage("r", name="f")],
+    "function message": [FunctionMessage(content="r", name="f")],
     "chunk": [HumanMessageChunk(content="a")],
     "screenshot": [
         ToolMessage(
@@ -407,18 +406,18 @@ CASES: dict[str, list[BaseMessage]] = {
 }
 
 
-@pytest.mark.parametrize("store", [None, True, False])
+@pytest.mark.parametrize("params", [{}, {"store": True}, {"store": False}])
 @pytest.mark.parametrize("name", CASES)
-def test_input_is_the_same_json(name: str, store: bool | None) -> None:
+def test_input_is_the_same_json(name: str, params: Json) -> None:
     messages = CASES[name]
     before = deepcopy(messages)
-    assert responses_input(messages, store=store) == theirs(messages, store)
+    assert responses_input(messages, **params) == theirs(messages, **params)
     assert messages == before
 
 
 def test_a_whole_conversation_is_the_same_json() -> None:
     messages = [m for name in ("ai reasoning", "tool text", "ai v1 tool call") for m in CASES[name]]
-    assert responses_input(messages[:-1]) == theirs(messages[:-1], None)
+    assert responses_input(messages[:-1]) == theirs(messages[:-1])
 
 
 # --- on purpose different ------------------------------------------------------------------------

@@ -157,7 +157,7 @@ def test_the_next_request_carries_the_answer_as_theirs_does(
         ]  # fmt: skip
         return
     peer = Wire(b"").peer(output_version=version)
-    for store in ({}, {"store": False}):
+    for store in cast("list[Json]", [{}, {"store": False}]):
         theirs = peer._get_request_payload(messages, **store)
         assert responses_payload(messages, store)["input"] == theirs["input"]
     if version == "responses/v1" and len(recorded["input"]) > 1:
