@@ -20,12 +20,10 @@ from langchain_tamma_openai.wire.content import (
 _CACHE_MARK = "prompt_cache_breakpoint"
 
 
-def input_part(block: object) -> Block | None:
+def input_part(block: str | Block) -> Block | None:
     """Give the input part for a text, image or file in Chat Completions form; None for others."""
     if isinstance(block, str):
         return {"type": "input_text", "text": block}
-    if not isinstance(block, dict):
-        return None
     encode = _PARTS.get(block.get("type", ""))
     return None if encode is None else encode(block)
 

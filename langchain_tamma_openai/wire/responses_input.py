@@ -44,7 +44,9 @@ from langchain_tamma_openai.wire.responses_v1 import blocks_to_items
 _OWN_ITEMS = frozenset(
     {
         "apply_patch_call_output",
+        "compaction_trigger",
         "configuration_update",
+        "item_reference",
         "local_shell_call_output",
         "mcp_approval_response",
         "shell_call_output",
@@ -130,14 +132,14 @@ class _InputItems:
                 return
         self.items.append({"content": content, "role": role, "type": "message"})
 
-    def _part(self, block: object, message: BaseMessage, role: str) -> Json | None:
+    def _part(self, block: str | Json, message: BaseMessage, role: str) -> Json | None:
         """Give the input part for a block; blocks that are items of their own are added here."""
         if (part := input_part(block)) is not None:
             return part
-        kind = block.get("type") if isinstance(block, dict) else None
+        kind = _type_of(block)
         is_tools = kind == "additional_tools" and isinstance(message, SystemMessage)
-        if kind in _OWN_ITEMS or is_tools:
-            self.items.append(cast("Json", block))
+        if isinstance(block, dict) and (kind in _OWN_ITEMS or is_tools):
+            self.items.append(block)
         elif role in _SYSTEM_ROLES:
             warnings.warn(
                 f"A {kind!r} block in a system message was left out: the Responses API has no "

@@ -192,7 +192,8 @@ class ResponsesStreamDecoder:
         self, block: Json, text: str = "", pieces: list[ToolCallChunk] | None = None
     ) -> ChatGenerationChunk:
         """Build the chunk of a delta without validation: the hot path of every stream."""
-        if self._is_v0 or self._first_generation_info:
+        moves = self._is_v0 and (block["type"] != "text" or "id" in block)
+        if moves or self._first_generation_info:
             return self._built([block], tool_call_chunks=pieces or [])
         chunk = text_chunk(text, self._metadata())
         fields = chunk.message.__dict__
@@ -200,6 +201,7 @@ class ResponsesStreamDecoder:
         if pieces:
             fields["tool_call_chunks"] = pieces
             fields["tool_calls"], fields["invalid_tool_calls"] = partial_tool_calls(pieces)
+            chunk.message.model_fields_set.add("tool_call_chunks")
         return chunk
 
     def _built(self, blocks: list[Json], **fields: Any) -> ChatGenerationChunk:

@@ -562,3 +562,29 @@ def test_a_generated_image_without_an_id_goes_back_whole() -> None:
     block = {"type": "image_generation_call", "result": PNG}
     assert responses_input([ai(block)]) == [block]
     assert json.dumps(responses_input([ai(block)], store=False))
+
+
+def test_calls_another_library_stored_raw_go_back() -> None:
+    message = AIMessage("")
+    function = {"name": "f", "arguments": "{}"}
+    message.additional_kwargs["tool_calls"] = [
+        {"id": "c", "type": "function", "function": function}
+    ]
+    assert responses_input([message]) == [{"type": "function_call", "call_id": "c", **function}]
+
+
+def test_a_reference_to_a_stored_item_is_an_item() -> None:
+    reference = {"type": "item_reference", "id": "msg_1"}
+    assert responses_input([HumanMessage([reference])]) == [reference]
+
+
+def test_sparse_standard_blocks_become_sparse_items() -> None:
+    message = ai(
+        {"type": "tool_call", "id": "call_1"},
+        {"type": "image", "id": "ig_1", "base64": PNG},
+        {"type": "non_standard"},
+    )
+    assert responses_input([message], store=False) == [
+        {"type": "function_call", "call_id": "call_1"},
+        {"type": "image_generation_call", "id": "ig_1", "result": PNG},
+    ]

@@ -410,6 +410,7 @@ def test_unknown_items_parts_and_fields_are_ignored() -> None:
     body = response({"type": "new"}, message({"type": "new"}, text("a")), new={"x": 1})
     result, _ = responses_result(body)
     assert result.generations[0].text == "a"
+    assert parsed({}, message({"type": "new"}, text("[1]"))) == {"parsed": [1]}
 
 
 # --- structured output ---------------------------------------------------------------------------

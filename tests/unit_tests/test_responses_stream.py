@@ -134,7 +134,7 @@ def streamed_call(at: int, *pieces: str, **fields: Any) -> list[Json]:
 
 
 def streamed_custom(at: int, *pieces: str) -> list[Json]:
-    item = {
+    item: Json = {
         "type": "custom_tool_call",
         "id": f"ctc_{at}",
         "call_id": f"call_{at}",
@@ -155,7 +155,7 @@ def streamed_custom(at: int, *pieces: str) -> list[Json]:
 
 
 def streamed_reasoning(at: int, *parts: list[str], **fields: Any) -> list[Json]:
-    item = {"type": "reasoning", "id": f"rs_{at}", "summary": [], "encrypted_content": None}
+    item: Json = {"type": "reasoning", "id": f"rs_{at}", "summary": [], "encrypted_content": None}
     events = [opened(at, {**item, **({"encrypted_content": "g"} if fields else {})})]
     for number, pieces in enumerate(parts):
         where = {"item_id": item["id"], "output_index": at, "summary_index": number}
@@ -170,7 +170,7 @@ def streamed_reasoning(at: int, *parts: list[str], **fields: Any) -> list[Json]:
 
 
 def streamed_native(at: int, item: Json, *between: Json) -> list[Json]:
-    added = {key: item[key] for key in ("type", "id") if key in item}
+    added: Json = {key: item[key] for key in ("type", "id") if key in item}
     return [opened(at, {**added, "status": "in_progress"}), *between, closed(at, item)]
 
 
