@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from langchain_core.messages import AIMessage, InvalidToolCall, ToolCall
 from langchain_core.messages.tool import invalid_tool_call, tool_call
@@ -151,9 +151,12 @@ class _Answer:
 def _read_output(response: Mapping[str, Any], takes_no_arguments: Callable[[str], bool]) -> _Answer:
     answer = _Answer(takes_no_arguments)
     for item in _output_items(response):
-        reader = _READERS.get(item.get("type", ""))
-        if reader is not None:
-            reader(answer, item)
+        try:
+            reader = _READERS.get(item.get("type", ""))
+            if reader is not None:
+                reader(answer, item)
+        except (AttributeError, LookupError, TypeError) as error:
+            _malformed(f"an output item it cannot mean, {item!r:.80}", response, error)
     return answer
 
 
@@ -161,13 +164,17 @@ def _output_items(response: Mapping[str, Any]) -> Sequence[Json]:
     output = response.get("output")
     if isinstance(output, list) and all(isinstance(item, dict) for item in output):
         return output
+    found = "no 'output'" if "output" not in response else f"'output': {output!r:.80}"
+    return _malformed(found, response)
+
+
+def _malformed(found: str, response: Mapping[str, Any], cause: Exception | None = None) -> NoReturn:
     from langchain_tamma_openai.errors import MalformedResponseError
 
-    found = "no 'output'" if "output" not in response else f"'output': {output!r:.80}"
     raise MalformedResponseError(
         f"The server answered 200 with {found}; its keys are {sorted(response)}. Check that "
         "`base_url` names a server with a Responses API, or set use_responses_api=False."
-    )
+    ) from cause
 
 
 def _read_message(answer: _Answer, item: Json) -> None:
@@ -204,6 +211,10 @@ def _read_function_call(answer: _Answer, item: Json) -> None:
     answer.blocks.append(without_nulls(item))
     name, call_id = item.get("name") or "", item.get("call_id")
     text = item.get("arguments") or ""
+    if isinstance(text, dict):
+        # Some servers send the object itself where the API has a string of JSON.
+        answer.tool_calls.append(tool_call(name=name, args=text, id=call_id))
+        return
     try:
         whole = not text and answer.takes_no_arguments(name)
         args = {} if whole else parse_tool_arguments(text)

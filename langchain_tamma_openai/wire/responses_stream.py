@@ -126,12 +126,17 @@ class ResponsesStreamDecoder:
 
         Raises:
             openai.APIError: The server reported an error, or the response failed.
+            ValueError: The event is not what the API sends.
         """
         sequence_number = event.get("sequence_number")
         if sequence_number is not None:
             self.last_sequence_number = sequence_number
-        handle = _EVENTS.get(event.get("type", ""))
-        return None if handle is None else handle(self, event)
+        kind = event.get("type", "")
+        try:
+            handle = _EVENTS.get(kind)
+            return None if handle is None else handle(self, event)
+        except (AttributeError, LookupError, TypeError) as error:
+            raise ValueError(f"a {kind} event lacks what the API sends with it") from error
 
     def finish(self) -> ChatGenerationChunk:
         """Return the last chunk, which carries usage and metadata and closes the message.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import openai
 import pytest
@@ -391,6 +391,11 @@ def test_empty_arguments_are_whole_where_a_tool_takes_none() -> None:
     assert [invalid["name"] for invalid in answer.invalid_tool_calls] == ["f"]
 
 
+def test_arguments_sent_as_an_object_are_taken() -> None:
+    result, _ = responses_result(response(call(cast("Any", {"x": 1}))))
+    assert cast("Any", result.generations[0].message).tool_calls[0]["args"] == {"x": 1}
+
+
 def test_an_asynchronous_custom_call_keeps_the_wire_name() -> None:
     item = {"type": "custom_tool_call", "call_id": "c", "name": "f", "input": "x", "async": True}
     result, _ = responses_result(response(item))
@@ -490,7 +495,18 @@ def test_a_failure_without_a_reason_is_an_error_too() -> None:
         responses_result(response(status="failed"))
 
 
-@pytest.mark.parametrize("body", [{}, {"output": None}, {"output": ["x"]}, {"choices": []}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"output": None},
+        {"output": ["x"]},
+        {"choices": []},
+        response(message(cast("Any", "x"))),
+        response({"type": ["message"]}),
+        response(call(cast("Any", 3))),
+    ],
+)
 def test_a_body_that_is_no_response_is_malformed(body: Json) -> None:
     with pytest.raises(MalformedResponseError, match="Responses API"):
         responses_result(body)

@@ -615,6 +615,20 @@ def test_a_payload_that_is_no_object_is_an_error(payload: bytes) -> None:
         ResponsesStreamDecoder().decode(payload)
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        event("output_text.delta", output_index=0, content_index=0),
+        event("output_item.done", output_index=0, item="x"),
+        event("completed", response=[1]),
+        {"type": ["x"]},
+    ],
+)
+def test_an_event_that_cannot_be_meant_is_an_error(entry: Json) -> None:
+    with pytest.raises(ValueError, match="lacks what the API sends"):
+        ResponsesStreamDecoder().decode_event(entry)
+
+
 NESTED = {
     "type": "error",
     "sequence_number": 2,
