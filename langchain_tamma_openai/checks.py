@@ -127,7 +127,7 @@ def _timeout_parts(value: object) -> tuple[object, ...] | None:
 
 
 def _url_problem(url: str) -> str | None:
-    if any(char.isspace() or not char.isprintable() for char in url):
+    if " " in url or not url.isprintable():  # other whitespace is not printable either
         return "contains whitespace or control characters"
     try:
         parts = urlsplit(url)

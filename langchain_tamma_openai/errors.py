@@ -39,14 +39,10 @@ An error that comes from the SDK is also an instance of the SDK's own class for 
 `InvalidRequestError` and an `openai.UnprocessableEntityError`.
 """
 
-# mypy: disable-error-code="misc"
-# The SDK declares `status_code: Literal[429]` and a `response` that is never None; an error raised
-# in the middle of a stream has neither. The bases therefore disagree on those two types.
-
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Self, TypedDict, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict, Unpack, cast, overload
 
 import openai
 from langchain_core import exceptions as lc
@@ -164,15 +160,18 @@ class TammaError(Exception):
     code: str | None
     type: str | None
     param: str | None
-    status_code: int | None
     request_id: str | None
     message: str
     user_message: str
     retry_after_s: float | None
     model: str | None
-    response: httpx2.Response | None
-    request: httpx2.Request | None
     body: object | None
+    # The SDK declares these three as always present, and `status_code` as e.g. `Literal[429]`.
+    # An error in the middle of a stream has none of them; any closer type than this would make
+    # type checkers believe that no error can be both ours and the SDK's.
+    status_code: Any
+    response: Any
+    request: Any
 
     def __init_subclass__(cls) -> None:
         """Take severity and retryability from the kind, so that each is said once."""
@@ -367,7 +366,7 @@ class ContextOverflowError(TammaError, lc.ContextOverflowError, openai.BadReques
 class _CompletionError(TammaError):
     """Carries the completion that failed, for handlers written for the SDK's finish errors."""
 
-    completion: ChatCompletion | None
+    completion: Any  # a ChatCompletion or None; see `status_code` above for the type
 
     def __init__(
         self,
@@ -521,7 +520,7 @@ class StreamStalledError(
     default_code = "stream_stalled"
 
 
-class MalformedResponseError(TammaError, lc.ModelError, openai.APIError, ValueError):
+class MalformedResponseError(TammaError, ValueError, lc.ModelError, openai.APIError):
     """The server answered, but not with what its API promises."""
 
     kind = ErrorKind.MALFORMED_RESPONSE

@@ -8,7 +8,6 @@ chooses its own keys.
 from __future__ import annotations
 
 import hashlib
-from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 _OFFICIAL_HOST = "api.openai.com"
@@ -29,13 +28,6 @@ _FOREIGN_PREFIXES = {
 }
 _VISIBLE_TAIL_CHARS = 4
 _MIN_CHARS_FOR_TAIL = 20
-
-
-@runtime_checkable
-class _Secret(Protocol):
-    """What pydantic's SecretStr offers; asked for by shape so that pydantic need not load."""
-
-    def get_secret_value(self) -> str: ...
 
 
 def redact_api_key(key: object) -> str:
@@ -137,9 +129,11 @@ def is_official_host(base_url: object) -> bool:
 
 
 def _secret_text(value: object) -> str | None:
+    """Read a key from text or from anything that hides text as pydantic's SecretStr does."""
     if isinstance(value, str):
         return value
-    return value.get_secret_value() if isinstance(value, _Secret) else None
+    reveal = getattr(value, "get_secret_value", None)
+    return str(reveal()) if callable(reveal) else None
 
 
 def _text_problem(text: str) -> str:

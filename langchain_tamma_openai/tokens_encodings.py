@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,8 @@ _SAME_RANKS = {"o200k_harmony": "o200k_base"}
 # A run of a million blanks overflows the stack of tiktoken's regular expression and panics.
 _MAX_BLANK_RUN_CHARS = 500_000
 _BLANK_RUN = re.compile(rf"\s{{{_MAX_BLANK_RUN_CHARS}}}")
+_PROBE_STEP_CHARS = _MAX_BLANK_RUN_CHARS // 2
+_PROBE_CHARS = 100
 
 _lock = Lock()
 
@@ -58,6 +60,7 @@ def base_model_name(model: str) -> str:
     return name.split(":")[1] if name.startswith("ft:") else name
 
 
+@lru_cache(maxsize=256)
 def encoding_for_model(model: str) -> EncodingChoice:
     """Choose the encoding of a model: the catalogue's, else its family's.
 
@@ -81,11 +84,18 @@ def encode(text: str, encoding_name: str) -> list[int]:
         encoding_name: `o200k_base`, `o200k_harmony` or `cl100k_base`.
     """
     encoding = load_encoding(encoding_name)
-    if len(text) > _MAX_BLANK_RUN_CHARS and _BLANK_RUN.search(text):
+    if len(text) > _MAX_BLANK_RUN_CHARS and _has_long_blank_run(text):
         size = _MAX_BLANK_RUN_CHARS
         pieces = (text[start : start + size] for start in range(0, len(text), size))
         return [token for piece in pieces for token in encoding.encode_ordinary(piece)]
     return encoding.encode_ordinary(text)
+
+
+def _has_long_blank_run(text: str) -> bool:
+    """Look for a run of blanks long enough to break the tokenizer; nearly free for other texts."""
+    starts = range(0, len(text), _PROBE_STEP_CHARS)  # a long run covers one of the probes
+    probed = any(text[start : start + _PROBE_CHARS].isspace() for start in starts)
+    return probed and _BLANK_RUN.search(text) is not None
 
 
 def load_encoding(name: str) -> tiktoken.Encoding:

@@ -37,10 +37,11 @@ def model_answer(message: BaseMessage, schema: type[ModelT]) -> ModelT | None:
         ContentFilterError: A content filter stopped the answer.
         MalformedResponseError: The answer does not fit the class; the cause says where.
     """
+    answering = _is_answer(message)
     parsed = message.additional_kwargs.get("parsed")
     if isinstance(parsed, schema):
         return parsed
-    if not _is_answer(message):
+    if not answering:
         return None
     text = str(message.text)
     try:

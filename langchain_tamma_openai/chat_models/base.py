@@ -22,8 +22,10 @@ from pydantic import SecretStr
 from langchain_tamma_openai._version import __version__
 from langchain_tamma_openai.chat_models.calls import Call, prepare
 from langchain_tamma_openai.chat_models.counting import CountingMixin
+from langchain_tamma_openai.chat_models.fields import ChatFields
 from langchain_tamma_openai.chat_models.identity import IdentityMixin
 from langchain_tamma_openai.chat_models.observing import (
+    calculator,
     cost_metadata,
     interruptions,
     observe_outside_context,
@@ -34,9 +36,11 @@ from langchain_tamma_openai.chat_models.settings import (
     CLIENT_FIELDS,
     GATEWAY_KEY_PREFIX,
     base_url,
+    check_allowed,
     settle,
 )
 from langchain_tamma_openai.chat_models.structured import StructuredOutputMixin
+from langchain_tamma_openai.models import warn_if_shut_down
 from langchain_tamma_openai.resilience.retry import (
     RetryPolicy,
     arun_with_retries,
@@ -46,9 +50,7 @@ from langchain_tamma_openai.resilience.stream import StreamReader
 from langchain_tamma_openai.transport.send import areading, limit_read, reading
 from langchain_tamma_openai.transport.translate import translating
 from langchain_tamma_openai.wire.completions import AnswerFacts, completion_result, parse_body
-from langchain_tamma_openai.wire.completions_stream import CompletionsStreamDecoder
 from langchain_tamma_openai.wire.messages import messages_to_completions
-from langchain_tamma_openai.wire.sse import SSEDecoder
 
 if TYPE_CHECKING:
     import httpx2
@@ -60,7 +62,9 @@ _O_SERIES = re.compile(r"o\d")
 _DEFAULT_MAX_RETRIES = 2
 
 
-class ChatTammaOpenAI(StructuredOutputMixin, IdentityMixin, CountingMixin, SdkAccessMixin):
+class ChatTammaOpenAI(
+    StructuredOutputMixin, IdentityMixin, CountingMixin, SdkAccessMixin, ChatFields
+):
     """OpenAI chat models for production: a drop-in for `ChatOpenAI` with the cost on every answer.
 
     Every constructor argument, alias, environment variable and method of `ChatOpenAI` keeps its
@@ -94,6 +98,9 @@ class ChatTammaOpenAI(StructuredOutputMixin, IdentityMixin, CountingMixin, SdkAc
             if self.__dict__.get(name) is None:
                 self.__dict__.pop(name, None)
         settle(self)
+        warn_if_shut_down(self.model_name)
+        if self.price_overrides is not None:
+            calculator(self.price_overrides)
         self._add_version("langchain-tamma-openai", __version__)
 
     @classmethod
@@ -107,7 +114,12 @@ class ChatTammaOpenAI(StructuredOutputMixin, IdentityMixin, CountingMixin, SdkAc
         Raises:
             InvalidParameterError: The model is not among the configuration's allowed models.
         """
-        return cls(**{**config.to_model_kwargs(), **overrides})
+        names = {field.alias: name for name, field in cls.model_fields.items() if field.alias}
+        given = (
+            {names.get(key, key): value for key, value in source.items()}
+            for source in (config.to_model_kwargs(), overrides)
+        )
+        return cls(**{**next(given), **next(given)})
 
     # --- parameters and payload ---
 
@@ -164,7 +176,9 @@ class ChatTammaOpenAI(StructuredOutputMixin, IdentityMixin, CountingMixin, SdkAc
     def _call(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> Call:
-        return prepare(self._get_request_payload(messages, stop=stop, **kwargs))
+        call = prepare(self._get_request_payload(messages, stop=stop, **kwargs))
+        check_allowed(self, call.model)
+        return call
 
     @property
     def _retry_policy(self) -> RetryPolicy:
@@ -295,6 +309,9 @@ class ChatTammaOpenAI(StructuredOutputMixin, IdentityMixin, CountingMixin, SdkAc
         return await arun_with_retries(self._retry_policy, lambda: call.aopen(root))
 
     def _reader(self, call: Call, response: httpx2.Response) -> StreamReader:
+        from langchain_tamma_openai.wire.completions_stream import CompletionsStreamDecoder
+        from langchain_tamma_openai.wire.sse import SSEDecoder
+
         stall_limit_s = self.stream_chunk_timeout or None
         limit_read(response, stall_limit_s)
         decoder = CompletionsStreamDecoder(

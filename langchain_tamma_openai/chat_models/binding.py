@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable
 
+from langchain_tamma_openai.chat_models.mixin import Mixin
 from langchain_tamma_openai.wire.response_format import (
     ResponseFormat,
     Schema,
@@ -25,13 +25,8 @@ from langchain_tamma_openai.wire.tools import (
 )
 
 
-class ToolBindingMixin(BaseChatModel):
-    """Adds `bind_tools` to a chat model that has the attributes named below."""
-
-    if TYPE_CHECKING:
-        model_name: str
-        disabled_params: dict[str, Any] | None
-        use_responses_api: bool | None
+class ToolBindingMixin(Mixin):
+    """Adds `bind_tools` to the chat model."""
 
     def bind_tools(
         self,

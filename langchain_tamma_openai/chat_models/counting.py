@@ -8,10 +8,10 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from langchain_core.tools import BaseTool
 
-from langchain_tamma_openai.chat_models.fields import ChatFields
+from langchain_tamma_openai.chat_models.mixin import Mixin
 
 
-class CountingMixin(ChatFields):
+class CountingMixin(Mixin):
     """`get_token_ids`, `get_num_tokens` and `get_num_tokens_from_messages`."""
 
     @property

@@ -13,9 +13,10 @@ from typing import Any
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.utils import from_env, get_pydantic_field_names
 from langchain_core.utils.utils import _build_model_kwargs
-from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from langchain_tamma_openai.resilience.retry import RetryPolicy
+from langchain_tamma_openai.transport.clients import SdkClients
 
 DEFAULT_MODEL = "gpt-6-luna"
 _STREAM_CHUNK_TIMEOUT_ENV = "LANGCHAIN_OPENAI_STREAM_CHUNK_TIMEOUT_S"
@@ -46,7 +47,10 @@ def _stream_chunk_timeout_s() -> float:
 class ChatFields(BaseChatModel):
     """Fields and their defaults; behaviour lives in `ChatTammaOpenAI`."""
 
-    model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True)
+    # defer_build: the validator is built with the first model, not at import.
+    model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True, defer_build=True)
+
+    _clients: SdkClients | None = PrivateAttr(default=None)
 
     client: Any = Field(default=None, exclude=True)
     """The SDK's `chat.completions` resource; made at first use."""
@@ -218,6 +222,9 @@ class ChatFields(BaseChatModel):
 
     retry: RetryPolicy | None = Field(default=None, exclude=True)
     """Full control of retries; `max_retries` is the short form."""
+
+    allowed_models: list[str] | None = None
+    """Names of the only models this instance may call; None for any."""
 
     price_overrides: Mapping[str, Any] | None = Field(default=None, exclude=True)
     """Prices of your own, by model; they win over the built-in ones."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models.base import LangSmithParams
 from pydantic import SecretStr
 
-from langchain_tamma_openai.chat_models.fields import ChatFields
+from langchain_tamma_openai.chat_models.mixin import Mixin
 from langchain_tamma_openai.chat_models.settings import printable
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _SECRETS = {
 _MCP_SECRETS = ("headers", "authorization")
 
 
-class IdentityMixin(ChatFields):
+class IdentityMixin(Mixin):
     """Names, serialisation, tracing parameters; nothing secret in any of them."""
 
     @property
@@ -40,6 +40,20 @@ class IdentityMixin(ChatFields):
     def get_lc_namespace(cls) -> list[str]:
         """Return the place LangChain loads the class from."""
         return ["langchain_tamma_openai", "chat_models"]
+
+    @classmethod
+    def lc_id(cls) -> list[str]:
+        """Return the serialised identity, known to `load(..., allowed_objects="all")` from now on.
+
+        LangChain's list of trusted integrations names classes one by one; naming the namespace in
+        `valid_namespaces` stays necessary.
+        """
+        from langchain_core.load.load import ALL_SERIALIZABLE_MAPPINGS
+
+        identity = [*cls.get_lc_namespace(), cls.__name__]
+        if cls.__module__.startswith("langchain_tamma_openai."):
+            ALL_SERIALIZABLE_MAPPINGS.setdefault(tuple(identity), tuple(identity))
+        return identity
 
     @classmethod
     def is_lc_serializable(cls) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from langchain_core.exceptions import OutputParserException
+
 from langchain_tamma_openai.errors import MalformedResponseError
 
 
-class UnparsableAnswerError(MalformedResponseError):
+class UnparsableAnswerError(MalformedResponseError, OutputParserException):
     """A structured answer arrived whole and is not what was asked for.
 
     Attributes:

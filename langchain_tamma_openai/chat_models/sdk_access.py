@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import PrivateAttr
-
-from langchain_tamma_openai.chat_models.fields import ChatFields
+from langchain_tamma_openai.chat_models.mixin import Mixin
 from langchain_tamma_openai.chat_models.settings import CLIENT_FIELDS, client_settings
 from langchain_tamma_openai.transport.clients import SdkClients
 
 if TYPE_CHECKING:
     import openai
 
+    from langchain_tamma_openai.access import AuthenticationCheck, ModelCheck
 
-class SdkAccessMixin(ChatFields):
+
+class SdkAccessMixin(Mixin):
     """`client`, `async_client`, `root_client`, `root_async_client`."""
-
-    _clients: SdkClients | None = PrivateAttr(default=None)
 
     def __getattr__(self, name: str) -> Any:
         """Make the SDK's clients when they are first asked for."""
@@ -53,6 +51,47 @@ class SdkAccessMixin(ChatFields):
         given = self.__dict__.get("async_client") or self.__dict__.get("root_async_client")
         root = _root(given, "async_client") or self._sdk_clients.async_client
         return cast("openai.AsyncOpenAI", root)
+
+    def validate_authentication(self) -> AuthenticationCheck:
+        """Ask the API whether it accepts the key.
+
+        Returns:
+            What the API said of the key, without the key.
+
+        Raises:
+            AuthenticationError: It does not.
+            TammaError: It could not be asked.
+        """
+        from langchain_tamma_openai.access import check_authentication
+
+        return check_authentication(self._sync_root())
+
+    async def avalidate_authentication(self) -> AuthenticationCheck:
+        """Ask the API whether it accepts the key; see `validate_authentication`."""
+        from langchain_tamma_openai.access import acheck_authentication
+
+        return await acheck_authentication(self._async_root())
+
+    def validate_model(self, model: str | None = None) -> ModelCheck:
+        """Ask the API whether it serves a model to this key.
+
+        Args:
+            model: Name of the model; this instance's own when left out.
+
+        Raises:
+            InvalidParameterError: `allowed_models` does not name it; nothing is asked.
+            NotFoundError: The API does not know it, or not for this key.
+            TammaError: It could not be asked.
+        """
+        from langchain_tamma_openai.access import check_model
+
+        return check_model(self._sync_root(), model or self.model_name, self.allowed_models)
+
+    async def avalidate_model(self, model: str | None = None) -> ModelCheck:
+        """Ask the API whether it serves a model to this key; see `validate_model`."""
+        from langchain_tamma_openai.access import acheck_model
+
+        return await acheck_model(self._async_root(), model or self.model_name, self.allowed_models)
 
 
 def _root(given: object, field: str) -> object:

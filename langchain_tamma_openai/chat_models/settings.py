@@ -115,7 +115,24 @@ def _first_in_environment(*names: str) -> str | None:
     return next((value for name in names if (value := os.environ.get(name))), None)
 
 
+def check_allowed(model: ChatFields, name: str) -> None:
+    """Refuse a model that is not among the instance's allowed ones.
+
+    Args:
+        model: The instance.
+        name: The model that is asked for, possibly per call.
+
+    Raises:
+        InvalidParameterError: `allowed_models` does not name it.
+    """
+    if model.allowed_models is not None and name not in model.allowed_models:
+        from langchain_tamma_openai.access import check_model_allowed
+
+        check_model_allowed(name, model.allowed_models)
+
+
 def _check(model: ChatFields) -> None:
+    check_allowed(model, model.model_name)
     check_base_url(base_url(model))
     check_timeout(model.request_timeout)
     check_count(model.max_retries, "max_retries", 0)

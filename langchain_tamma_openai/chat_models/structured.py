@@ -53,7 +53,8 @@ class StructuredOutputMixin(ToolBindingMixin):
         Returns:
             The model with a parser behind it. Reading an answer raises `RefusalError`,
             `OutputTruncatedError`, `ContentFilterError`, or a `MalformedResponseError` that is
-            also LangChain's `OutputParserException`.
+            also LangChain's `OutputParserException` (with the text as `llm_output`, and what the
+            parser said as its cause).
 
         Raises:
             InvalidParameterError: A missing or unusable schema, an unknown method, or `strict`
@@ -156,7 +157,7 @@ def _parser(schema: object, method: Method) -> Runnable[Any, Any]:
         if method == "function_calling":
             return parsers.PydanticToolParser(tools=[cast("Any", schema)], first_tool_only=True)
         if method == "json_mode":
-            return parsers.PydanticJsonAnswerParser(pydantic_object=schema)
+            return parsers.PydanticJsonAnswerParser(pydantic_object=cast("Any", schema))
         return parsers.ModelAnswerParser(pydantic_object=cast("type[BaseModel]", schema))
     if method == "function_calling":
         return parsers.ToolObjectParser(key_name=_tool_name(schema), first_tool_only=True)

@@ -16,6 +16,7 @@ from langchain_tamma_openai import ChatTammaOpenAI, UsageTotals, get_usage_callb
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.cli._screen import Screen
+    from langchain_tamma_openai.usage.totals import UsageSum
 
 Step = Callable[[ChatTammaOpenAI, "Screen"], None]
 City = Literal["Lisbon", "Nairobi", "Oslo"]
@@ -130,18 +131,18 @@ def _dollars(usd: Decimal | None) -> str:
 
 
 def _table(total: UsageTotals) -> list[list[str]]:
-    header = ["model", "calls", "input", "cached", "output", "reasoning", "total", "cost"]
+    header = ["model", "calls", "input", "cached", "cache write", "output", "reasoning", "cost"]
     models = [_row(name, usage) for name, usage in sorted(total.by_model.items())]
-    return [header, *models, _row("all", total)]
+    return [header, *models, _row("all", total.snapshot())]
 
 
-def _row(name: str, usage: UsageTotals) -> list[str]:
+def _row(name: str, usage: UsageSum) -> list[str]:
     counts = (
         usage.requests,
         usage.input_tokens,
         usage.cached_tokens,
+        usage.cache_write_tokens,
         usage.output_tokens,
         usage.reasoning_tokens,
-        usage.total_tokens,
     )
     return [name, *map(str, counts), _dollars(usage.total_cost_usd)]

@@ -126,5 +126,5 @@ def _introduce(screen: Screen, llm: ChatTammaOpenAI, endpoint: Endpoint) -> None
         )
         screen.line(f"real prices of {llm.model_name}. Set OPENAI_API_KEY to ask the real API.")
     else:
-        screen.line(f"The real API answers ({llm.openai_api_base or 'https://api.openai.com/v1'}).")
+        screen.line(f"The real API answers: {llm.root_client.base_url}")
         screen.line("It bills these calls: about 25 short ones.")

@@ -417,13 +417,16 @@ def _is_retryable(kind: ErrorKind, retry_after_s: float | None, directive: str |
 
 def _text_of(exc: BaseException, body: object) -> str:
     message = getattr(exc, "message", None)
-    parts = [message if isinstance(message, str) else str(exc)]
+    message = message if isinstance(message, str) else str(exc)
     detail = body
     if isinstance(body, Mapping):
         detail = body.get("message") or body.get("detail")
-    if isinstance(detail, str) and detail not in parts[0] and not detail.lstrip().startswith("<"):
-        parts.append(detail)
-    return " - ".join(part for part in parts if part)[:_LONGEST_TEXT]
+    texts = [message]
+    if isinstance(detail, str) and detail not in message:
+        texts.append(detail)
+    # A page of HTML comes from something in between and describes itself, not the failure.
+    plain = [text for text in texts if text and not text.lstrip().startswith("<")]
+    return " - ".join(plain)[:_LONGEST_TEXT]
 
 
 def _headers_of(response: object, fields: Mapping[str, object]) -> Mapping[str, str]:

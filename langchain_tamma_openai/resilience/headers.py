@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from email.utils import mktime_tz, parsedate_tz
 
 MAX_RETRY_AFTER_S = 120.0
 """A longer wait than this is refused; the SDK draws the line at the same place."""
@@ -24,7 +23,8 @@ _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|us|µs|μs|ns|h|m|s)")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _LONGEST_DURATION = 64
 _IN_MESSAGE = (
-    re.compile(r"try again in (\S+?)\.?(?:\s|$)", re.IGNORECASE),
+    # SDK 2.x quotes the message inside the printed body, so a quote may end it too.
+    re.compile(r"try again in (\S+?)\.?(?:[\s'\"]|$)", re.IGNORECASE),
     re.compile(r"retry after (\d+) seconds?", re.IGNORECASE),
 )
 
@@ -91,7 +91,11 @@ def _scaled(value: float | None, factor: float) -> float | None:
 
 
 def _seconds_until(text: str | None, now: float) -> float | None:
-    date = parsedate_tz(text) if text else None
+    if not text:
+        return None
+    from email.utils import mktime_tz, parsedate_tz
+
+    date = parsedate_tz(text)
     if date is None:
         return None
     try:

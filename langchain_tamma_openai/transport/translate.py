@@ -135,6 +135,8 @@ def _build(
     error = cls(_message_of(exc, sdk_class), **_details(exc, classified, model))
     if sdk_class is not None:
         _keep_the_rest(exc, error)
+    # A retry loop below this boundary notes why it gave up.
+    error.__notes__ = list(getattr(exc, "__notes__", ()))
     return error
 
 

@@ -220,7 +220,7 @@ def _label(tool: object) -> str:
         name = names.get("name") or names.get("title")
         return repr(name) if name else "a dict without a name"
     name = getattr(tool, "name", None) or getattr(tool, "__name__", None)
-    return repr(name) if isinstance(name, str) else f"a {type(tool).__name__}"
+    return repr(name) if isinstance(name, str) else f"an instance of {type(tool).__name__}"
 
 
 def _refuse(message: str, cause: BaseException | None = None) -> NoReturn:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import io
 import pickle
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -346,3 +349,22 @@ def test_nested_in_a_settings_model_of_the_user() -> None:
     assert Settings.model_validate({"openai": FULL}).openai == from_arguments(FULL)
     with pytest.raises(ValidationError, match="max_retries: got 99"):
         Settings.model_validate({"openai": {"max_retries": 99}})
+
+
+def test_examples_of_the_page_run(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "configuration.md"
+    blocks = re.findall(r"```(\w+)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    file = tmp_path / "openai.yaml"
+    file.write_text(dict(blocks)["yaml"], encoding="utf-8")
+    assert TammaOpenAIConfig.from_yaml(file).timeout == 120
+    python = [code for kind, code in blocks if kind == "python" and "ChatTamma" not in code]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec("\n".join(python), {})  # noqa: S102 - our own page
+    assert printed.getvalue() == dict(blocks)["text"]
+
+
+def test_the_page_names_every_field() -> None:
+    page = Path(__file__).parents[2] / "docs" / "configuration.md"
+    fields = re.findall(r"^\| `(\w+)` \|", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert fields == list(TammaOpenAIConfig.model_fields)

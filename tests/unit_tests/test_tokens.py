@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import io
 import pickle
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -512,3 +516,12 @@ def test_messages_add_up(texts: list[str]) -> None:
     messages = [{"role": "user", "content": text} for text in texts]
     parts = [COUNTER.count_messages([message], "gpt-4o") - 3 for message in messages]
     assert COUNTER.count_messages(messages, "gpt-4o") == 3 + sum(parts)
+
+
+def test_examples_of_the_page_run() -> None:
+    page = Path(__file__).parents[2] / "docs" / "counting.md"
+    blocks = re.findall(r"```(\w+)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec("\n".join(code for kind, code in blocks if kind == "python"), {})  # noqa: S102 - our own page
+    assert printed.getvalue() == dict(blocks)["text"]

@@ -180,6 +180,14 @@ def test_a_million_blanks_do_not_break_the_tokenizer(name: str) -> None:
     assert load_encoding(name).decode(tokens) == text
 
 
+@pytest.mark.parametrize("start", [0, 1, 249_999, 250_000, 499_999, 777_777])
+def test_a_long_blank_run_is_found_wherever_it_is(start: int) -> None:
+    run = " \n" * 250_000
+    assert tokens_encodings._has_long_blank_run("x" * start + run + "y")
+    assert not tokens_encodings._has_long_blank_run("x" * start + run[:-1] + "y")
+    assert not tokens_encodings._has_long_blank_run("x" * start)
+
+
 def test_long_text_without_long_blanks_is_encoded_in_one_piece() -> None:
     text = "The quick brown fox. " * 30_000
     assert encode(text, "o200k_base") == load_encoding("o200k_base").encode_ordinary(text)

@@ -1,0 +1,204 @@
+"""Callback handlers that count tokens and money of any LangChain model, and a block around them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from typing import Any
+from uuid import UUID
+
+from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import LLMResult
+from langchain_core.tracers.context import register_configure_hook
+
+from langchain_tamma_openai.usage.reading import read_failure, read_message, read_result
+from langchain_tamma_openai.usage.totals import RunUsage, UsageSink, UsageTotals
+
+__all__ = [
+    "AsyncUsageCallbackHandler",
+    "UsageCallbackHandler",
+    "get_usage_callback",
+    "orphan_handlers",
+]
+
+logger = logging.getLogger(__name__)
+
+
+class _UsageHandler(BaseCallbackHandler):
+    """What the sync and the async handler share: they listen to the ends of model runs only."""
+
+    run_inline = True
+
+    def __init__(self, tracker: UsageSink | None = None) -> None:
+        """Start counting.
+
+        Args:
+            tracker: Takes every run as well, for example a `UsageTotals` that several handlers
+                share.
+        """
+        super().__init__()
+        self.totals = UsageTotals()
+        self._tracker = tracker
+
+    def record(self, run: RunUsage) -> None:
+        """Count one run; a run whose id was counted already is left out."""
+        self.totals.record(run)
+        if self._tracker is not None:
+            self._tracker.record(run)
+
+    def record_message(self, message: AIMessage, run_id: UUID | None = None) -> None:
+        """Count an answer that did not come through LangChain's callbacks."""
+        self.record(read_message(message, run_id))
+
+    # `ignore_chat_model` concerns the start of a run only; its end comes under `ignore_llm`.
+    ignore_chat_model = property(lambda _self: True)
+    ignore_chain = property(lambda _self: True)
+    ignore_agent = property(lambda _self: True)
+    ignore_retriever = property(lambda _self: True)
+    ignore_retry = property(lambda _self: True)
+    ignore_custom_event = property(lambda _self: True)
+
+
+class UsageCallbackHandler(_UsageHandler):
+    """Counts the tokens and cost of every model run it hears of, in `totals`.
+
+    Pass it in `config={"callbacks": [handler]}` of any LangChain model, chain or agent, called sync
+    or async, streamed or not; it may be shared between threads. Answers that carry their cost
+    (`response_metadata["cost"]`) are taken at it, others are priced by served model and tier.
+    """
+
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_kwargs: Any) -> None:
+        """Count a run that ended well."""
+        self.record(read_result(response, run_id))
+
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Count a run that failed, with the tokens it is known to have spent."""
+        self.record(read_failure(kwargs.get("response"), error, run_id))
+
+
+class AsyncUsageCallbackHandler(_UsageHandler, AsyncCallbackHandler):
+    """The async twin of `UsageCallbackHandler`, for code that takes async handlers only."""
+
+    async def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_kwargs: Any) -> None:
+        """Count a run that ended well."""
+        self.record(read_result(response, run_id))
+
+    async def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Count a run that failed, with the tokens it is known to have spent."""
+        self.record(read_failure(kwargs.get("response"), error, run_id))
+
+
+class _BlockHandler(UsageCallbackHandler):
+    """The handler of one `get_usage_callback` block; blocks around it count its runs too."""
+
+    def __init__(self, outer: _BlockHandler | None) -> None:
+        super().__init__(outer)
+        self.outer = outer
+        self._earlier_threads = weakref.WeakSet(threading.enumerate())
+
+    def may_have_started(self, thread: threading.Thread) -> bool:
+        """Whether the thread began after the block was opened."""
+        return thread not in self._earlier_threads
+
+
+_current: ContextVar[_BlockHandler | None] = ContextVar("tamma_usage_block", default=None)
+register_configure_hook(_current, inheritable=True)
+
+_open_blocks: list[_BlockHandler] = []
+_open_blocks_lock = threading.Lock()
+_ambiguity_warned = threading.Event()
+
+
+@contextmanager
+def get_usage_callback() -> Iterator[UsageTotals]:
+    """Sum the tokens and cost of all model runs inside a `with` block.
+
+    Runs of any LangChain model count: invoked, batched or streamed, in the same task, in tasks
+    started inside the block, and in threads of LangChain's executors and `asyncio.to_thread`,
+    which carry the context along. Blocks nest: an inner block's runs count in both. LangChain
+    cache hits are counted as `cache_hits` and cost nothing.
+
+    A plain `threading.Thread` or `ThreadPoolExecutor` does not carry the context. Runs of
+    `ChatTammaOpenAI` in a thread that was started while the block was open are counted all the
+    same, as long as no other independent block could claim that thread; to be sure, or with other
+    models, start the thread's work with `contextvars.copy_context().run(...)`.
+
+    Example:
+        ```python
+        with get_usage_callback() as usage:
+            llm.invoke("Hello")
+        print(usage.total_tokens, usage.total_cost_usd)
+        ```
+
+    Yields:
+        Totals that can be read at any time, also after the block.
+    """
+    block = _BlockHandler(_current.get())
+    with _open_blocks_lock:
+        _open_blocks.append(block)
+    token = _current.set(block)
+    try:
+        yield block.totals
+    finally:
+        _leave(token)
+        with _open_blocks_lock:
+            _open_blocks.remove(block)
+
+
+def _leave(token: Token[_BlockHandler | None]) -> None:
+    try:
+        _current.reset(token)
+    except ValueError:
+        # An async generator was closed from another context; the one with the block is gone.
+        return
+
+
+def orphan_handlers() -> list[UsageCallbackHandler]:
+    """Find the block that a thread without a context of its own belongs to.
+
+    A thread started by hand does not inherit context variables, so LangChain does not tell the
+    block around it of the runs inside. When exactly one outermost block was open as the thread
+    started, the thread is taken to be part of it (and of inner blocks, as long as there is one at
+    each depth).
+
+    Returns:
+        At most one handler; the caller reports its runs to it with `record_message`. None when the
+        context has a block, or when several blocks could claim the thread: that is said once.
+    """
+    if not _open_blocks or _current.get() is not None:
+        return []
+    thread = threading.current_thread()
+    with _open_blocks_lock:
+        blocks = [block for block in _open_blocks if block.may_have_started(thread)]
+    outermost = [block for block in blocks if block.outer not in blocks]
+    if len(outermost) > 1:
+        _warn_of_ambiguity()
+        return []
+    return [_innermost(outermost[0], blocks)] if outermost else []
+
+
+def _innermost(block: _BlockHandler, blocks: list[_BlockHandler]) -> _BlockHandler:
+    inner = [other for other in blocks if other.outer is block]
+    return _innermost(inner[0], blocks) if len(inner) == 1 else block
+
+
+def _warn_of_ambiguity() -> None:
+    if _ambiguity_warned.is_set():
+        return
+    _ambiguity_warned.set()
+    message = (
+        "A model ran in a thread without context while several get_usage_callback blocks were "
+        "open; it is counted in none of them. Start the thread's work with "
+        "contextvars.copy_context().run(...) to say which block it belongs to."
+    )
+    try:
+        warnings.warn(message, UserWarning, stacklevel=3)
+    except UserWarning:
+        # Warnings are errors here, and counting must not fail a call.
+        logger.warning(message)
