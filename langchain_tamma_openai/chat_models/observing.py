@@ -34,7 +34,7 @@ def cost_metadata(
         overrides: The user's own prices.
     """
     cost = calculator(overrides).cost(
-        facts.usage_metadata,
+        facts.tokens,
         facts.model or "",
         service_tier=facts.service_tier,
         at=_moment(facts.created_s),

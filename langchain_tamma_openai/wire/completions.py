@@ -16,7 +16,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic_core import from_json
 
 from langchain_tamma_openai.wire.arguments import ToolArgumentsError, parse_tool_arguments
-from langchain_tamma_openai.wire.usage import completions_usage_metadata
+from langchain_tamma_openai.wire.usage import TokenUsage, completions_usage_metadata
 
 if TYPE_CHECKING:
     from langchain_core.messages.ai import UsageMetadata
@@ -49,6 +49,7 @@ class AnswerFacts:
 
     Attributes:
         usage_metadata: Tokens in LangChain's form, or None where the server sent none.
+        tokens: The same tokens, kind by kind, with what LangChain's form has no place for.
         model: The model that served, as the server names it.
         service_tier: The tier that served, as the server names it.
         created_s: When the server made the answer, in seconds since the epoch.
@@ -58,6 +59,7 @@ class AnswerFacts:
     model: str | None
     service_tier: str | None
     created_s: float | None
+    tokens: TokenUsage | None = None
 
 
 def parse_body(body: bytes, content_type: str | None = None) -> dict[str, Any]:
@@ -135,15 +137,25 @@ def completion_result(
     choices = _choices(body)
     tier = body.get("service_tier")
     raw_usage = body.get("usage")
-    usage = completions_usage_metadata(raw_usage, tier) if isinstance(raw_usage, dict) else None
+    usage, tokens = read_usage(raw_usage, tier)
     generations = [
         _generation(choice, dict(generation_info or {}), takes_no_arguments) for choice in choices
     ]
     if generations and isinstance(generations[0].message, AIMessage):
         generations[0].message.usage_metadata = usage
     result = ChatResult(generations=generations, llm_output=_llm_output(body, default_model))
-    facts = AnswerFacts(usage, body.get("model") or default_model, tier, body.get("created"))
+    model = body.get("model") or default_model
+    facts = AnswerFacts(usage, model, tier, body.get("created"), tokens)
     return result, facts
+
+
+def read_usage(
+    raw: object, service_tier: str | None
+) -> tuple[UsageMetadata | None, TokenUsage | None]:
+    """Read a `usage` object of Chat Completions in both forms; None for what is none."""
+    if not isinstance(raw, dict) or not raw:
+        return None, None
+    return completions_usage_metadata(raw, service_tier), TokenUsage.from_completions(raw)
 
 
 def _choices(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -24,8 +24,8 @@ from langchain_tamma_openai.wire.completions import (
     CUSTOM_TOOL_ARGUMENT,
     AnswerFacts,
     raise_in_band_error,
+    read_usage,
 )
-from langchain_tamma_openai.wire.usage import completions_usage_metadata
 
 _DONE = b"[DONE]"
 
@@ -109,12 +109,9 @@ class CompletionsStreamDecoder:
     def facts(self) -> AnswerFacts:
         """What pricing needs to know, as far as the stream has told."""
         tier = self._seen.get("service_tier")
-        usage = None
-        if self._raw_usage is not None:
-            usage = completions_usage_metadata(self._raw_usage, tier)
-        return AnswerFacts(
-            usage, self._seen.get("model") or self._default_model, tier, self._seen.get("created")
-        )
+        usage, tokens = read_usage(self._raw_usage, tier)
+        model = self._seen.get("model") or self._default_model
+        return AnswerFacts(usage, model, tier, self._seen.get("created"), tokens)
 
     @property
     def text(self) -> str:

@@ -26,7 +26,7 @@ from langchain_tamma_openai.wire.responses_items import (
     without_nulls,
 )
 from langchain_tamma_openai.wire.responses_v0 import split_v0
-from langchain_tamma_openai.wire.usage import responses_usage_metadata
+from langchain_tamma_openai.wire.usage import TokenUsage, responses_usage_metadata
 
 if TYPE_CHECKING:
     from langchain_core.messages.ai import UsageMetadata
@@ -131,10 +131,12 @@ def answer_facts(response: Mapping[str, Any], *, default_model: str | None = Non
     tier = response.get("service_tier")
     raw_usage = response.get("usage")
     usage: UsageMetadata | None = None
+    tokens: TokenUsage | None = None
     if isinstance(raw_usage, dict) and raw_usage:
         usage = responses_usage_metadata(raw_usage, tier)
+        tokens = TokenUsage.from_responses(raw_usage)
     model = response.get("model") or default_model
-    return AnswerFacts(usage, model, tier, response.get("created_at"))
+    return AnswerFacts(usage, model, tier, response.get("created_at"), tokens)
 
 
 # --- output items --------------------------------------------------------------------------------
