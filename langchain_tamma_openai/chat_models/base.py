@@ -334,7 +334,9 @@ class ChatTammaOpenAI(
         observe_outside_context(message, facts)
 
     def _convert_cached_generations(self, cache_val: list[Generation]) -> list[ChatGeneration]:
-        return [without_cost(hit) for hit in super()._convert_cached_generations(cache_val)]
+        # Core writes into what it converts, and the cache may hand out its own objects.
+        copies = [hit.model_copy() for hit in cache_val]
+        return [without_cost(hit) for hit in super()._convert_cached_generations(copies)]
 
 
 def _with_current_names(params: dict[str, Any]) -> dict[str, Any]:
