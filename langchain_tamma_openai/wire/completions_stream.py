@@ -188,6 +188,7 @@ class CompletionsStreamDecoder:
     def _message(self, delta: dict[str, Any]) -> AIMessageChunk:
         return StrictAIMessageChunk(
             content=delta.get("content") or "",
+            id=delta.get("id"),
             additional_kwargs=_additional_kwargs(delta),
             response_metadata=self._metadata.copy(),
             tool_call_chunks=self._calls.read(delta.get("tool_calls") or ()),
