@@ -35,7 +35,8 @@ class ModelInfo:
 
     `base` is the catalogue entry that describes a dated snapshot or a fine-tuned model. The
     `supports_*` fields of sampling parameters and `tools_on_chat` say when Chat Completions takes
-    them; `responses_only` models are not served by Chat Completions at all.
+    them; `responses_only` models are not served by Chat Completions at all, and
+    `prefers_responses` says when a model answers best on the Responses API.
     """
 
     name: str
@@ -64,6 +65,7 @@ class ModelInfo:
     supports_prompt_cache_options: bool | None = None
     tools_on_chat: Support | None = None
     responses_only: bool | None = None
+    prefers_responses: Literal["always", "with_tools"] | None = None
     output_limit_parameter: str | None = None
     _profile_entries: tuple[tuple[str, object], ...] = ()
 

@@ -17,6 +17,14 @@ from langchain_core.utils._gateway import _parse_gateway_metadata
 from pydantic import SecretStr
 
 from langchain_tamma_openai._version import __version__
+from langchain_tamma_openai.chat_models.background import (
+    acancelling,
+    aresume,
+    await_answer,
+    cancelling,
+    resume,
+    wait_for_answer,
+)
 from langchain_tamma_openai.chat_models.calls import Call, HeaderInfo
 from langchain_tamma_openai.chat_models.completions_call import CompletionsCall
 from langchain_tamma_openai.chat_models.counting import CountingMixin
@@ -29,6 +37,7 @@ from langchain_tamma_openai.chat_models.observing import (
     observe_outside_context,
     without_cost,
 )
+from langchain_tamma_openai.chat_models.routing import uses_responses_api
 from langchain_tamma_openai.chat_models.sdk_access import SdkAccessMixin
 from langchain_tamma_openai.chat_models.settings import (
     CLIENT_FIELDS,
@@ -49,6 +58,7 @@ from langchain_tamma_openai.transport.send import areading, limit_read, reading
 from langchain_tamma_openai.transport.translate import translating
 from langchain_tamma_openai.wire.completions import AnswerFacts, parse_body
 from langchain_tamma_openai.wire.messages import messages_to_completions
+from langchain_tamma_openai.wire.responses_params import responses_payload
 
 if TYPE_CHECKING:
     import httpx2
@@ -69,7 +79,7 @@ class ChatTammaOpenAI(
     name and meaning; `docs/migrating.md` lists the differences. One instance may be used from many
     threads, from several event loops one after another, and from forked workers.
 
-    Example:
+    Examples:
         >>> from langchain_tamma_openai import ChatTammaOpenAI
         >>> llm = ChatTammaOpenAI(model="gpt-6-luna")
         >>> answer = llm.invoke("Say hello.")  # doctest: +SKIP
@@ -167,16 +177,28 @@ class ChatTammaOpenAI(
         if stop is not None:
             kwargs["stop"] = stop
         payload = _with_current_names({**self._default_params, **kwargs})
+        if self._use_responses_api(payload):
+            return responses_payload(
+                messages, payload, use_previous_response_id=self.use_previous_response_id
+            )
         developer_role = _O_SERIES.match(self.model_name) is not None
         payload["messages"] = messages_to_completions(messages, developer_role=developer_role)
         return payload
 
+    def _use_responses_api(self, payload: dict[str, Any]) -> bool:
+        return uses_responses_api(self, payload)
+
     def _call(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> Call:
-        call = CompletionsCall.prepare(self._get_request_payload(messages, stop=stop, **kwargs))
-        check_allowed(self, call.model)
-        return call
+        payload = self._get_request_payload(messages, stop=stop, **kwargs)
+        check_allowed(self, str(payload.get("model")))
+        if "messages" in payload:
+            return CompletionsCall.prepare(payload)
+        from langchain_tamma_openai.chat_models.responses_call import ResponsesCall
+
+        given = {**self.model_kwargs, **kwargs}
+        return ResponsesCall.prepare(payload, given, self.background_timeout_s)
 
     @property
     def _retry_policy(self) -> RetryPolicy:
@@ -198,6 +220,8 @@ class ChatTammaOpenAI(
         root = self._sync_root()
         with translating(call.model):
             response = run_with_retries(self._retry_policy, lambda: call.send(root))
+            if call.runs_in_background:
+                response = wait_for_answer(call, root, response, self._retry_policy)
             return self._result(call, response)
 
     async def _agenerate(
@@ -211,6 +235,8 @@ class ChatTammaOpenAI(
         root = self._async_root()
         with translating(call.model):
             response = await arun_with_retries(self._retry_policy, lambda: call.asend(root))
+            if call.runs_in_background:
+                response = await await_answer(call, root, response, self._retry_policy)
             return self._result(call, response)
 
     def _result(
@@ -240,13 +266,17 @@ class ChatTammaOpenAI(
         with translating(call.model):
             response = self._open(call, root)
             reader = self._reader(call, response)
-            with reading(response) as pieces, interruptions(reader, call.model):
-                for piece in pieces:
-                    for chunk in reader.feed(piece):
-                        if run_manager is not None:
-                            run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-                        yield chunk
-            yield from reader.end()
+            with cancelling(call, root, lambda: reader.response_id):
+                while not reader.finished:
+                    with reading(response) as pieces, interruptions(reader, call):
+                        for piece in pieces:
+                            for chunk in reader.feed(piece):
+                                if run_manager is not None:
+                                    run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                                yield chunk
+                        yield from reader.end()
+                    if not reader.finished:
+                        response = resume(call, root, reader, self._retry_policy)
 
     async def _astream(
         self,
@@ -262,15 +292,19 @@ class ChatTammaOpenAI(
         with translating(call.model):
             response = await self._aopen(call, root)
             reader = self._reader(call, response)
-            async with areading(response) as pieces:
-                with interruptions(reader, call.model):
-                    async for piece in pieces:
-                        for chunk in reader.feed(piece):
-                            if run_manager is not None:
-                                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-                            yield chunk
-            for chunk in reader.end():
-                yield chunk
+            async with acancelling(call, root, lambda: reader.response_id):
+                while not reader.finished:
+                    async with areading(response) as pieces:
+                        with interruptions(reader, call):
+                            async for piece in pieces:
+                                for chunk in reader.feed(piece):
+                                    if run_manager is not None:
+                                        await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                                    yield chunk
+                            for chunk in reader.end():
+                                yield chunk
+                    if not reader.finished:
+                        response = await aresume(call, root, reader, self._retry_policy)
 
     def _stream_call(
         self,

@@ -11,11 +11,12 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
+from langchain_tamma_openai.resilience.background import Patience
 from langchain_tamma_openai.transport.send import (
     WireRequest,
     aopen_stream,
@@ -58,6 +59,13 @@ class Call(ABC):
 
     payload: dict[str, Any]
     request: WireRequest
+    patience: Patience = field(default_factory=lambda: Patience(None))
+    """How long a background answer is waited for."""
+
+    @property
+    def runs_in_background(self) -> bool:
+        """Whether the server works on the answer even when nobody is connected."""
+        return False
 
     @property
     def model(self) -> str:
@@ -107,6 +115,24 @@ class Call(ABC):
             Whether the request has changed and is worth sending again.
         """
         return False
+
+    def poll_request(self, body: Mapping[str, Any]) -> WireRequest | None:  # noqa: ARG002 - by default an answer is final
+        """Make the request that asks for a background answer again, while it is unfinished."""
+        return None
+
+    def resume_request(self, decoder: StreamDecoder) -> WireRequest | None:  # noqa: ARG002 - by default a stream cannot be continued
+        """Make the request that continues a broken stream after its last event."""
+        return None
+
+    def cancel_request(self, response_id: object) -> WireRequest | None:  # noqa: ARG002 - by default closing the connection cancels
+        """Make the request that stops the server's work on a background answer."""
+        return None
+
+    def may_resume(self, decoder: StreamDecoder) -> bool:
+        """Whether a stream that has just broken is worth continuing."""
+        if self.resume_request(decoder) is None:
+            return False
+        return self.patience.bears_failure(len(decoder.chunks))
 
     def send(self, client: openai.OpenAI) -> httpx2.Response:
         """Send the request once and read the whole answer."""

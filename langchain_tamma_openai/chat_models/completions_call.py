@@ -82,7 +82,7 @@ class CompletionsCall(Call):
         response_format = payload.get("response_format")
         if response_format is not None:
             body["response_format"] = response_format_to_wire(response_format)
-        return cls(payload, WireRequest.from_payload(PATH, body), response_format)
+        return cls(payload, WireRequest.from_payload(PATH, body), response_format=response_format)
 
     def result(
         self,

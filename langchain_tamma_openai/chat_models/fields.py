@@ -223,6 +223,9 @@ class ChatFields(BaseChatModel):
     retry: RetryPolicy | None = Field(default=None, exclude=True)
     """Full control of retries; `max_retries` is the short form."""
 
+    background_timeout_s: float | None = Field(default=3600.0, exclude=True)
+    """Longest wait for an answer in background mode, in seconds. None for no limit."""
+
     allowed_models: list[str] | None = None
     """Names of the only models this instance may call; None for any."""
 

@@ -10,6 +10,7 @@ from langchain_core.language_models.base import LangSmithParams
 from pydantic import SecretStr
 
 from langchain_tamma_openai.chat_models.mixin import Mixin
+from langchain_tamma_openai.chat_models.routing import uses_responses_api
 from langchain_tamma_openai.chat_models.settings import printable
 
 if TYPE_CHECKING:
@@ -95,7 +96,11 @@ class IdentityMixin(Mixin):
     def _resolve_model_profile(self) -> ModelProfile | None:
         from langchain_tamma_openai.models import ModelCatalog
 
-        return ModelCatalog().get(self.model_name).profile() or None
+        profile = ModelCatalog().get(self.model_name).profile()
+        if profile.get("mid_conversation_tools") and not uses_responses_api(self, {}):
+            # Only the Responses API adds tools in mid-conversation.
+            profile["mid_conversation_tools"] = False
+        return profile or None
 
     @property
     def _identifying_params(self) -> dict[str, Any]:

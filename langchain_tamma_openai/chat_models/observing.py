@@ -16,6 +16,8 @@ from langchain_tamma_openai.transport.http_library import transport_errors
 from langchain_tamma_openai.transport.translate import translate
 
 if TYPE_CHECKING:
+    from langchain_tamma_openai.chat_models.calls import Call
+    from langchain_tamma_openai.errors import StreamInterruptedError
     from langchain_tamma_openai.pricing import CostCalculator
     from langchain_tamma_openai.resilience.stream import StreamReader
     from langchain_tamma_openai.wire.completions import AnswerFacts
@@ -122,12 +124,14 @@ def without_cost(hit: ChatGeneration) -> ChatGeneration:
 
 
 @contextmanager
-def interruptions(reader: StreamReader, model: str) -> Iterator[None]:
+def interruptions(reader: StreamReader, call: Call) -> Iterator[None]:
     """Turn whatever ends a stream early into one error that holds what had arrived.
+
+    Where the call can be continued the error is kept in `reader.interruption` instead.
 
     Args:
         reader: Reads the stream.
-        model: Name of the model, for the error.
+        call: The call it answers.
 
     Raises:
         StreamInterruptedError: The connection broke, stalled or carried an error.
@@ -135,9 +139,26 @@ def interruptions(reader: StreamReader, model: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if reader.finished and isinstance(error, transport_errors()):
+        lost = isinstance(error, transport_errors())
+        if reader.finished and lost:
             return  # the answer is whole: how the connection ends no longer matters
-        cause = translate(error, model)
-        if cause is None or cause is error:
+        interruption = _interruption(error, reader, call.model)
+        if interruption is None:
             raise
-        raise reader.interrupted_by(cause) from error
+        if (lost or interruption is error) and call.may_resume(reader.decoder):
+            reader.interruption = interruption
+        elif interruption is error:
+            raise
+        else:
+            raise interruption from error
+
+
+def _interruption(
+    error: Exception, reader: StreamReader, model: str
+) -> StreamInterruptedError | None:
+    from langchain_tamma_openai.errors import StreamInterruptedError
+
+    if isinstance(error, StreamInterruptedError):
+        return error
+    cause = translate(error, model)
+    return None if cause is None or cause is error else reader.interrupted_by(cause)

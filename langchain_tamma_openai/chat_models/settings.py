@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.utils._gateway import _resolve_gateway_config
 from pydantic import SecretStr
 
+from langchain_tamma_openai.chat_models.routing import uses_responses_api
 from langchain_tamma_openai.checks import check_base_url, check_count, check_timeout, safe_url
 from langchain_tamma_openai.keys import check_api_key
 from langchain_tamma_openai.transport.clients import ClientSettings
@@ -43,6 +44,8 @@ def settle(model: ChatFields) -> None:
     )
     model.openai_api_base = resolved.base_url
     model.openai_api_key = resolved.api_key
+    if model.use_responses_api is None and uses_responses_api(model, {}):
+        model.use_responses_api = True
     if model.stream_usage is None:
         model.stream_usage = True
     _check(model)

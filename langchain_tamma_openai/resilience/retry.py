@@ -155,7 +155,7 @@ def run_with_retries(
         retry=decision.repeats_state,
         wait=decision.delay_of_state,
         before_sleep=decision.report,
-        sleep=_sleep,
+        sleep=pause,
         reraise=True,
     )
     return retrying(step)
@@ -194,7 +194,7 @@ async def arun_with_retries(
         retry=decision.repeats_state,
         wait=decision.delay_of_state,
         before_sleep=decision.areport,
-        sleep=_asleep,
+        sleep=apause,
         reraise=True,
     )
     return await retrying(step)
@@ -324,12 +324,14 @@ def no_waiting() -> Iterator[None]:
         _Waiting.suspended -= 1
 
 
-def _sleep(delay_s: float) -> None:
+def pause(delay_s: float) -> None:
+    """Wait, unless `no_waiting` is in force."""
     if not _Waiting.suspended:
         time.sleep(delay_s)
 
 
-async def _asleep(delay_s: float) -> None:
+async def apause(delay_s: float) -> None:
+    """Wait without holding up the event loop, unless `no_waiting` is in force."""
     await asyncio.sleep(0.0 if _Waiting.suspended else delay_s)
 
 

@@ -52,9 +52,18 @@ class StreamDecoder(Protocol):
     def finish(self) -> ChatGenerationChunk:
         """Return the last chunk."""
 
+    def resume(self) -> None:
+        """Expect the rest of the stream on a new connection."""
+
 
 class StreamReader:
-    """Reads one streamed answer from bytes to chunks."""
+    """Reads one streamed answer from bytes to chunks.
+
+    Attributes:
+        finished: The last chunk has been handed out.
+        interruption: What broke the connection, where the stream is to be continued.
+        decoder: Decodes the payloads.
+    """
 
     def __init__(
         self,
@@ -78,13 +87,34 @@ class StreamReader:
             clock: Seconds on a clock that never goes back.
         """
         self.finished = False
-        self._decoder = decoder
+        self.interruption: StreamInterruptedError | None = None
+        self.decoder = decoder
         self._splitter = splitter
         self._model = model
         self._on_last = on_last
         self._stall_limit_s = stall_limit_s
         self._clock = clock
         self._heard_at_s = clock()
+
+    @property
+    def response_id(self) -> str | None:
+        """Id of the answer, where the stream has told one that can be asked for."""
+        found = getattr(self.decoder, "response_id", None)
+        return found if isinstance(found, str) else None
+
+    def restart(self, splitter: EventSplitter) -> None:
+        """Go on with the rest of the stream on a new connection.
+
+        Args:
+            splitter: A new one: the old connection may have left half an event behind.
+        """
+        self._splitter = splitter
+        self._heard_at_s = self._clock()
+        self.decoder.resume()
+
+    def given_up(self) -> StreamInterruptedError:
+        """Return the error of the last break, after which the stream could not be continued."""
+        return self.interruption or self.interrupted("it could not be continued")
 
     def feed(self, data: bytes) -> Iterator[ChatGenerationChunk]:
         """Yield the chunks that these bytes complete, the last one as soon as it is known.
@@ -107,7 +137,7 @@ class StreamReader:
         yield from self._decode(self._splitter.finish(), lenient=True)
         if self.finished:
             return
-        if not self._decoder.whole:
+        if not self.decoder.whole:
             raise self.interrupted("it ended before the model had said why it stopped")
         yield self._last()
 
@@ -122,11 +152,11 @@ class StreamReader:
 
         leaf = errors.StreamStalledError if stalled else errors.StreamInterruptedError
         return leaf(
-            f"The stream of {self._model} broke off after {len(self._decoder.chunks)} chunks: "
+            f"The stream of {self._model} broke off after {len(self.decoder.chunks)} chunks: "
             f"{reason}. What had arrived is in `partial`.",
             partial=self._partial(),
             usage=self._usage(),
-            delivered=bool(self._decoder.chunks),
+            delivered=bool(self.decoder.chunks),
             model=self._model,
         )
 
@@ -144,13 +174,13 @@ class StreamReader:
             cause,
             partial=self._partial(),
             usage=self._usage(),
-            delivered=bool(self._decoder.chunks),
+            delivered=bool(self.decoder.chunks),
         )
 
     def _decode(
         self, payloads: list[bytes], *, lenient: bool = False
     ) -> Iterator[ChatGenerationChunk]:
-        decoder = self._decoder
+        decoder = self.decoder
         for payload in payloads:
             if self.finished:
                 return
@@ -170,9 +200,9 @@ class StreamReader:
 
     def _last(self) -> ChatGenerationChunk:
         self.finished = True
-        chunk = self._decoder.finish()
+        chunk = self.decoder.finish()
         self._on_last(chunk)
-        self._decoder.chunks.append(chunk)
+        self.decoder.chunks.append(chunk)
         return chunk
 
     def _watch(self, *, heard: bool) -> None:
@@ -186,9 +216,9 @@ class StreamReader:
             )
 
     def _partial(self) -> AIMessage | None:
-        if not self._decoder.chunks:
+        if not self.decoder.chunks:
             return None
-        first, *others = (chunk.message for chunk in self._decoder.chunks)
+        first, *others = (chunk.message for chunk in self.decoder.chunks)
         whole = first + [*others, AIMessageChunk(content="", chunk_position="last")]  # noqa: RUF005 - adds messages, not lists
         message = message_chunk_to_message(whole)
         return message if isinstance(message, AIMessage) else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_tamma_openai.transport.http_library import http_library
@@ -34,11 +34,13 @@ class WireRequest:
         path: Below the base URL, such as `/chat/completions`.
         body: The JSON body.
         options: The SDK's request options: headers, query, extra body, timeout.
+        method: `"post"` or `"get"`; a GET has no body.
     """
 
     path: str
     body: dict[str, Any]
     options: dict[str, Any] = field(default_factory=dict)
+    method: str = "post"
 
     @classmethod
     def from_payload(cls, path: str, payload: Mapping[str, Any]) -> WireRequest:
@@ -67,43 +69,27 @@ def send(client: openai.OpenAI, request: WireRequest) -> httpx2.Response:
     Raises:
         openai.OpenAIError: What the SDK raises for the status or the connection.
     """
-    response = client.post(
-        request.path, cast_to=http_library().Response, body=request.body, options=_options(request)
-    )
+    response = _method(client, request)(cast_to=http_library().Response)
     return cast("httpx2.Response", response)
 
 
 async def asend(client: openai.AsyncOpenAI, request: WireRequest) -> httpx2.Response:
     """Send a request and read the whole answer; see `send`."""
-    response = await client.post(
-        request.path, cast_to=http_library().Response, body=request.body, options=_options(request)
-    )
+    response = await _method(client, request)(cast_to=http_library().Response)
     return cast("httpx2.Response", response)
 
 
 def open_stream(client: openai.OpenAI, request: WireRequest) -> httpx2.Response:
     """Send a request and return its answer once the headers are there; the caller closes it."""
-    stream = client.post(
-        request.path,
-        cast_to=cast("Any", object),
-        body=request.body,
-        options=_options(request),
-        stream=True,
-        stream_cls=_stream_classes()[0],
-    )
+    stream_class = _stream_classes()[0]
+    stream = _method(client, request)(cast_to=object, stream=True, stream_cls=stream_class)
     return cast("httpx2.Response", stream.response)
 
 
 async def aopen_stream(client: openai.AsyncOpenAI, request: WireRequest) -> httpx2.Response:
     """Send a request and return its answer once the headers are there; the caller closes it."""
-    stream = await client.post(
-        request.path,
-        cast_to=cast("Any", object),
-        body=request.body,
-        options=_options(request),
-        stream=True,
-        stream_cls=_stream_classes()[1],
-    )
+    stream_class = _stream_classes()[1]
+    stream = await _method(client, request)(cast_to=object, stream=True, stream_cls=stream_class)
     return cast("httpx2.Response", stream.response)
 
 
@@ -146,9 +132,13 @@ def _is_plain(response: httpx2.Response) -> bool:
     return response.headers.get("content-encoding", "identity") == "identity"
 
 
-def _options(request: WireRequest) -> Any:
-    # The SDK takes a typed dict of options that it does not export under a stable name.
-    return request.options
+def _method(client: openai.OpenAI | openai.AsyncOpenAI, request: WireRequest) -> Any:
+    """Return the SDK's method for a request, given everything but the form of the answer."""
+    if request.method == "get":
+        return partial(client.get, request.path, options=cast("Any", request.options))
+    return partial(
+        client.post, request.path, body=request.body, options=cast("Any", request.options)
+    )
 
 
 @cache

@@ -94,6 +94,9 @@ class CompletionsStreamDecoder:
             return None
         return self._decode(from_json(payload))
 
+    def resume(self) -> None:
+        """Do nothing: Chat Completions cannot continue a stream."""
+
     def finish(self) -> ChatGenerationChunk:
         """Return the last chunk, which carries the usage and closes the message."""
         message = StrictAIMessageChunk(

@@ -90,6 +90,7 @@ class ResponsesStreamDecoder:
         self.chunks: list[ChatGenerationChunk] = []
         self.response_id: str | None = None
         self.last_sequence_number: int | None = None
+        self._seen_through = -1
         self._default_model = default_model
         self._is_v0 = output_version == "v0"
         self._schema = schema
@@ -130,6 +131,8 @@ class ResponsesStreamDecoder:
         """
         sequence_number = event.get("sequence_number")
         if sequence_number is not None:
+            if sequence_number <= self._seen_through:
+                return None
             self.last_sequence_number = sequence_number
         kind = event.get("type", "")
         try:
@@ -137,6 +140,11 @@ class ResponsesStreamDecoder:
             return None if handle is None else handle(self, event)
         except (AttributeError, LookupError, TypeError) as error:
             raise ValueError(f"a {kind} event lacks what the API sends with it") from error
+
+    def resume(self) -> None:
+        """Expect the rest of the stream on a new connection; events seen before are left out."""
+        if self.last_sequence_number is not None:
+            self._seen_through = self.last_sequence_number
 
     def finish(self) -> ChatGenerationChunk:
         """Return the last chunk, which carries usage and metadata and closes the message.

@@ -1,0 +1,186 @@
+"""Driving answers that the server makes in the background: wait for them, or call them off."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+from langchain_tamma_openai.resilience.retry import (
+    RetryPolicy,
+    apause,
+    arun_with_retries,
+    pause,
+    run_with_retries,
+)
+from langchain_tamma_openai.transport.send import (
+    WireRequest,
+    aopen_stream,
+    asend,
+    open_stream,
+    send,
+)
+from langchain_tamma_openai.wire.completions import parse_body
+from langchain_tamma_openai.wire.sse import SSEDecoder
+
+if TYPE_CHECKING:
+    import httpx2
+    import openai
+
+    from langchain_tamma_openai.chat_models.calls import Call
+    from langchain_tamma_openai.resilience.stream import StreamReader
+
+logger = logging.getLogger(__name__)
+
+_CANCEL_LIMIT_S = 5.0
+_TIMED_OUT = "background_timeout"
+
+
+def wait_for_answer(
+    call: Call, root: openai.OpenAI, response: httpx2.Response, policy: RetryPolicy
+) -> httpx2.Response:
+    """Ask for a background answer until it is there.
+
+    Args:
+        call: The call that began it.
+        root: The SDK's client.
+        response: What the server answered last.
+        policy: Retries of each question.
+
+    Raises:
+        RequestTimeoutError: It took longer than the call may; the server is told to stop.
+    """
+    with cancelling(call, root, lambda: _id(response)):
+        while (request := _next_question(call, response)) is not None:
+            pause(_delay_s(call))
+            response = run_with_retries(policy, lambda ask=request: send(root, ask))  # type: ignore[misc]
+    return response
+
+
+async def await_answer(
+    call: Call, root: openai.AsyncOpenAI, response: httpx2.Response, policy: RetryPolicy
+) -> httpx2.Response:
+    """Ask for a background answer until it is there; see `wait_for_answer`."""
+    async with acancelling(call, root, lambda: _id(response)):
+        while (request := _next_question(call, response)) is not None:
+            await apause(_delay_s(call))
+            response = await arun_with_retries(policy, lambda ask=request: asend(root, ask))  # type: ignore[misc]
+    return response
+
+
+@contextmanager
+def cancelling(
+    call: Call, root: openai.OpenAI, response_id: Callable[[], object]
+) -> Iterator[None]:
+    """Tell the server to stop when the caller leaves before the answer is whole.
+
+    Args:
+        call: The call that began it.
+        root: The SDK's client.
+        response_id: Gives the id of the answer, once it is known.
+    """
+    try:
+        yield
+    except BaseException as error:
+        request = _request_to_stop(call, error, response_id)
+        if request is not None:
+            try:
+                send(root, request)
+            except Exception:  # noqa: BLE001 - what the caller left for is told, not this
+                logger.warning("%s could not be cancelled.", response_id())
+        raise
+
+
+@asynccontextmanager
+async def acancelling(
+    call: Call, root: openai.AsyncOpenAI, response_id: Callable[[], object]
+) -> AsyncIterator[None]:
+    """Tell the server to stop when the caller leaves; see `cancelling`."""
+    try:
+        yield
+    except BaseException as error:
+        request = _request_to_stop(call, error, response_id)
+        if request is not None:
+            try:
+                await asyncio.wait_for(asend(root, request), _CANCEL_LIMIT_S)
+            except Exception:  # noqa: BLE001 - what the caller left for is told, not this
+                logger.warning("%s could not be cancelled.", response_id())
+        raise
+
+
+def resume(
+    call: Call, root: openai.OpenAI, reader: StreamReader, policy: RetryPolicy
+) -> httpx2.Response:
+    """Open the rest of a broken background stream.
+
+    Args:
+        call: The call it answers.
+        root: The SDK's client.
+        reader: Reads the stream, and goes on with the new connection.
+        policy: Retries of opening it.
+
+    Raises:
+        StreamInterruptedError: It could not be opened.
+    """
+    request = _request_to_resume(call, reader)
+    try:
+        return run_with_retries(policy, lambda: open_stream(root, request))
+    except Exception as error:
+        raise reader.given_up() from error
+
+
+async def aresume(
+    call: Call, root: openai.AsyncOpenAI, reader: StreamReader, policy: RetryPolicy
+) -> httpx2.Response:
+    """Open the rest of a broken background stream; see `resume`."""
+    request = _request_to_resume(call, reader)
+    try:
+        return await arun_with_retries(policy, lambda: aopen_stream(root, request))
+    except Exception as error:
+        raise reader.given_up() from error
+
+
+def _request_to_resume(call: Call, reader: StreamReader) -> WireRequest:
+    request = call.resume_request(reader.decoder)
+    if request is None:
+        raise reader.given_up()
+    logger.info("%s continues after %s.", reader.response_id, reader.interruption)
+    reader.restart(SSEDecoder())
+    return request
+
+
+def _request_to_stop(
+    call: Call, error: BaseException, response_id: Callable[[], object]
+) -> WireRequest | None:
+    leaves = not isinstance(error, Exception) or getattr(error, "code", None) == _TIMED_OUT
+    request = call.cancel_request(response_id()) if leaves else None
+    if request is not None:
+        request.options.setdefault("timeout", _CANCEL_LIMIT_S)
+    return request
+
+
+def _next_question(call: Call, response: httpx2.Response) -> WireRequest | None:
+    return call.poll_request(_body(response))
+
+
+def _delay_s(call: Call) -> float:
+    if not call.patience.is_over:
+        return call.patience.next_delay_s()
+    from langchain_tamma_openai.errors import RequestTimeoutError
+
+    raise RequestTimeoutError(
+        f"The background answer of {call.model} was not there after "
+        f"{call.patience.limit_s:g} s (`background_timeout_s`); the server was told to stop.",
+        code=_TIMED_OUT,
+        model=call.model,
+    )
+
+
+def _body(response: httpx2.Response) -> dict[str, object]:
+    return parse_body(response.content, response.headers.get("content-type"))
+
+
+def _id(response: httpx2.Response) -> object:
+    return _body(response).get("id")
