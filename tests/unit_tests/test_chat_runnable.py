@@ -176,7 +176,7 @@ def test_streaming_model_streams_plain_calls(way: Way) -> None:
 @pytest.mark.parametrize("disable_streaming", [True, "tool_calling"])
 def test_disabled_streaming_sends_plain_requests(way: Way, disable_streaming: bool | str) -> None:  # noqa: FBT001 - a field of LangChain's
     api = MockAPI()
-    model = api.tamma(disable_streaming=disable_streaming)
+    model = api.tamma(disable_streaming=disable_streaming, use_responses_api=False)
     tools: list[Json] = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
     answer = way(model, "Hi", tools=tools)
     assert api.bodies[0]["stream"] is False
