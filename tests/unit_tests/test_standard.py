@@ -36,3 +36,9 @@ class TestChatTammaOpenAI(ChatModelUnitTests):
                 "openai_proxy": "https://proxy.example.com",
             },
         )
+
+
+class TestResponses(TestChatTammaOpenAI):
+    @property
+    def chat_model_params(self) -> dict[str, object]:
+        return {"model": "gpt-6-luna", "api_key": "test-key", "use_responses_api": True}
