@@ -27,7 +27,7 @@ class Case:
 CASES: Final = (
     Case("import", "import", 0),
     Case("first-call", "first call, import included", 0),
-    Case("construct", "construction", 100),
+    Case("construct", "construction", 20),
     Case("invoke", "plain call", 30),
     Case("stream", "stream of 500 chunks", 4),
     Case("astream", "async stream of 500 chunks", 4),

@@ -275,6 +275,7 @@ class ChatTammaOpenAI(
                                     run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                                 yield chunk
                         yield from reader.end()
+                    yield from reader.rest()
                     if not reader.finished:
                         response = resume(call, root, reader, self._retry_policy)
 
@@ -303,6 +304,8 @@ class ChatTammaOpenAI(
                                     yield chunk
                             for chunk in reader.end():
                                 yield chunk
+                    for chunk in reader.rest():
+                        yield chunk
                     if not reader.finished:
                         response = await aresume(call, root, reader, self._retry_policy)
 
