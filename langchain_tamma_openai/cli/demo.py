@@ -103,7 +103,7 @@ def _chat_model(model_name: str | None, endpoint: Endpoint) -> ChatTammaOpenAI:
 
     given = {"model": model_name, "base_url": endpoint.base_url, "api_key": endpoint.api_key}
     llm = ChatTammaOpenAI(**{name: value for name, value in given.items() if value is not None})
-    # Chat Completions takes function tools from a reasoning model only at effort "none".
+    # Reasoning would only make these small questions slower and dearer.
     if _can_skip_reasoning(llm.model_name):
         return llm.model_copy(update={"reasoning_effort": "none"})
     return llm
