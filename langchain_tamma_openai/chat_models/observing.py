@@ -140,8 +140,8 @@ def interruptions(reader: StreamReader, call: Call) -> Iterator[None]:
         yield
     except Exception as error:
         lost = isinstance(error, transport_errors())
-        if reader.finished and lost:
-            return  # the answer is whole: how the connection ends no longer matters
+        if lost and reader.whole:
+            return  # the answer is there: how the connection ends no longer matters
         interruption = _interruption(error, reader, call.model)
         if interruption is None:
             raise

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
 
 if TYPE_CHECKING:
-    from langchain_core.messages.ai import UsageMetadata
     from langchain_core.outputs import ChatGenerationChunk
 
     from langchain_tamma_openai.errors import StreamInterruptedError, TammaError
@@ -123,10 +122,17 @@ class StreamReader:
             StreamInterruptedError: A payload is not what the API sends, or the stream stalled.
             openai.APIError: The server reported an error inside the stream.
         """
+        if self.finished:
+            return
         payloads = self._splitter.feed(data)
-        if self._stall_limit_s is not None:
-            self._watch(heard=bool(payloads))
+        if self._stall_limit_s is None:
+            yield from self._decode(payloads)
+            return
+        self._watch(heard=bool(payloads))
         yield from self._decode(payloads)
+        if payloads:
+            # The time the caller took over these chunks is no silence of the server's.
+            self._heard_at_s = self._clock()
 
     def end(self) -> Iterator[ChatGenerationChunk]:
         """Yield what is left once the body has ended.
@@ -140,6 +146,16 @@ class StreamReader:
         if not self.decoder.whole:
             raise self.interrupted("it ended before the model had said why it stopped")
         yield self._last()
+
+    def rest(self) -> Iterator[ChatGenerationChunk]:
+        """Yield the last chunk of an answer that was whole when its connection broke."""
+        if self.whole and not self.finished:
+            yield self._last()
+
+    @property
+    def whole(self) -> bool:
+        """Whether the model has said why it stopped, so that only closing words may be missing."""
+        return self.finished or self.decoder.whole
 
     def interrupted(self, reason: str, *, stalled: bool = False) -> StreamInterruptedError:
         """Make the error that ends this stream, with everything that had arrived.
@@ -155,7 +171,7 @@ class StreamReader:
             f"The stream of {self._model} broke off after {len(self.decoder.chunks)} chunks: "
             f"{reason}. What had arrived is in `partial`.",
             partial=self._partial(),
-            usage=self._usage(),
+            usage=self.decoder.facts.usage_metadata,
             delivered=bool(self.decoder.chunks),
             model=self._model,
         )
@@ -173,7 +189,7 @@ class StreamReader:
         return leaf.from_error(
             cause,
             partial=self._partial(),
-            usage=self._usage(),
+            usage=self.decoder.facts.usage_metadata,
             delivered=bool(self.decoder.chunks),
         )
 
@@ -222,7 +238,3 @@ class StreamReader:
         whole = first + [*others, AIMessageChunk(content="", chunk_position="last")]  # noqa: RUF005 - adds messages, not lists
         message = message_chunk_to_message(whole)
         return message if isinstance(message, AIMessage) else None
-
-    def _usage(self) -> UsageMetadata | None:
-        partial = self._partial()
-        return partial.usage_metadata if partial is not None else None
