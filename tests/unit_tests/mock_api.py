@@ -107,12 +107,15 @@ def stream_reply(
 ) -> httpx2.Response:
     """An answer whose body arrives in these pieces."""
     all_headers = {"content-type": "text/event-stream", **(headers or {})}
-    return httpx2.Response(status, headers=all_headers, stream=_Pieces(pieces))
+    body = _Pieces(pieces)
+    return httpx2.Response(status, headers=all_headers, stream=body, extensions={"body": body})
 
 
 def is_closed(response: httpx2.Response) -> bool:
     """Whether the client closed the body of a `stream_reply`."""
-    return isinstance(response.stream, _Pieces) and response.stream.closed
+    body = response.extensions["body"]
+    assert isinstance(body, _Pieces)
+    return body.closed
 
 
 class MockAPI:
