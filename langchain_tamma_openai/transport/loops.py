@@ -80,6 +80,11 @@ class LoopPools(Generic[Key]):
             for pool in pools.values():
                 await pool.aclose()
 
+    def forget(self) -> None:
+        """Let go of the connections without closing them."""
+        self._pools = {}
+        self._streams = WeakSet()
+
     def hang_up(self) -> None:
         """Close the sockets of a loop that will not run again.
 
@@ -89,10 +94,10 @@ class LoopPools(Generic[Key]):
         transports = getattr(self.loop, "_transports", {})
         for stream in list(self._streams):
             with suppress(Exception):
-                transport = transports.get(stream.get_extra_info("socket").fileno())  # type: ignore[attr-defined]  # httpcore's stream
-                if transport is not None:
+                socket = stream.get_extra_info("socket")  # type: ignore[attr-defined]  # httpcore's
+                if (transport := transports.get(socket.fileno())) is not None:
                     transport._call_connection_lost(None)  # noqa: SLF001 - no public way is left
-        self._pools = {}
+        self.forget()
 
 
 class Loops(Generic[Key]):
@@ -105,17 +110,20 @@ class Loops(Generic[Key]):
             make: Makes an empty pool.
         """
         self._make = make
+        self._begin()
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._known: WeakSet[LoopPools[Key]] = WeakSet()
-        # Kept from the garbage collector, which would complain about a socket that is still open,
-        # until the next loop comes along; few, so that loops nobody closes cannot pile up.
+        # A closed loop is kept from the garbage collector, which would complain of its sockets,
+        # until `sweep` has closed them; only a few, so that loops nobody closes cannot pile up.
         self._recent: deque[LoopPools[Key]] = deque(maxlen=_RECENT_LOOPS)
 
     async def running(self) -> LoopPools[Key]:
         """Return the pools of the running event loop."""
         loop = asyncio.get_running_loop()
         pools: LoopPools[Key] | None = getattr(loop, _ATTRIBUTE, None)
-        return pools if pools is not None and pools in self._known else await self._open(loop)
+        return await self._open(loop) if pools is None else pools
 
     async def _open(self, loop: asyncio.AbstractEventLoop) -> LoopPools[Key]:
         self.sweep()
@@ -133,15 +141,18 @@ class Loops(Generic[Key]):
             closed = [pools for pools in self._known if pools.loop.is_closed()]
             for pools in closed:
                 self._known.discard(pools)
-            self._recent = deque(
-                (pools for pools in self._recent if pools not in closed), _RECENT_LOOPS
-            )
+            still_open = (pools for pools in self._recent if pools not in closed)
+            self._recent = deque(still_open, _RECENT_LOOPS)
         for pools in closed:
             pools.hang_up()
 
     def after_fork(self) -> None:
-        """Forget the parent's loops; what was running when it forked can never run in the child."""
-        running = [pools for pools in self._known if pools.loop.is_running()]
-        self.__init__(self._make)  # type: ignore[misc]
-        for pools in running:
-            pools.hang_up()
+        """Let go of the parent's loops; one that ran at the fork can never run in the child."""
+        inherited = list(self._known)
+        self._begin()
+        for pools in inherited:
+            if getattr(pools.loop, _ATTRIBUTE, None) is pools:
+                delattr(pools.loop, _ATTRIBUTE)
+            if pools.loop.is_running():
+                pools.hang_up()
+            pools.forget()

@@ -7,15 +7,17 @@ so that a forked worker never touches its parent's sockets. A thousand models ho
 
 from __future__ import annotations
 
-import asyncio
+import atexit
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakSet
 
 from langchain_tamma_openai.transport.http_library import http_library
+from langchain_tamma_openai.transport.loops import AsyncTransport, Loops
+from langchain_tamma_openai.transport.proxies import ProxyChoice
 
 if TYPE_CHECKING:
     import ssl
@@ -29,8 +31,7 @@ KEEPALIVE_EXPIRY_S = 5.0
 SocketOptions = tuple[tuple[int, int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PoolKey:
+class PoolKey(NamedTuple):
     """What makes two requests share connections.
 
     Attributes:
@@ -62,105 +63,61 @@ def _transport_options(key: PoolKey) -> dict[str, Any]:
     }
 
 
-class _Pools:
-    """The pools of this process."""
+def _async_transport(key: PoolKey) -> AsyncTransport:
+    transport: AsyncTransport = http_library().AsyncHTTPTransport(**_transport_options(key))
+    return transport
+
+
+class _ThreadPools:
+    """The pools that all threads of this process share."""
 
     def __init__(self) -> None:
-        self.forget()
+        self._begin()
 
-    def forget(self) -> None:
-        """Start empty, without closing: after a fork the sockets belong to the parent."""
+    def _begin(self) -> None:
         self._lock = threading.Lock()
-        self._sync: dict[PoolKey, httpx2.HTTPTransport] = {}
-        self._by_loop: dict[asyncio.AbstractEventLoop, _LoopPools] = {}
+        self._pools: dict[PoolKey, httpx2.HTTPTransport] = {}
+        self._streams: WeakSet[Any] = WeakSet()
 
-    def for_threads(self, key: PoolKey) -> httpx2.HTTPTransport:
-        """Return the pool that all threads share."""
-        if (pool := self._sync.get(key)) is not None:
-            return pool
+    def send(self, key: PoolKey, request: httpx2.Request) -> httpx2.Response:
+        """Send one request through the pool of a key."""
+        response = (self._pools.get(key) or self._open(key)).handle_request(request)
+        if (stream := response.extensions.get("network_stream")) is not None:
+            self._streams.add(stream)
+        return response
+
+    def _open(self, key: PoolKey) -> httpx2.HTTPTransport:
         with self._lock:
-            if key not in self._sync:
-                self._sync[key] = http_library().HTTPTransport(**_transport_options(key))
-            return self._sync[key]
+            if key not in self._pools:
+                self._pools[key] = http_library().HTTPTransport(**_transport_options(key))
+            return self._pools[key]
 
-    async def for_running_loop(self, key: PoolKey) -> httpx2.AsyncHTTPTransport:
-        """Return the pool of the running event loop."""
-        loop = asyncio.get_running_loop()
-        if (pools := self._by_loop.get(loop)) is None:
-            pools = await self._open(loop)
-        return pools.get(key)
-
-    async def _open(self, loop: asyncio.AbstractEventLoop) -> _LoopPools:
-        pools = _LoopPools()
+    def close(self) -> None:
+        """Close all connections; the next request opens new ones."""
         with self._lock:
-            for closed in [known for known in self._by_loop if known.is_closed()]:
-                del self._by_loop[closed]
-            pools = self._by_loop.setdefault(loop, pools)
-        await pools.close_with_loop(lambda: self._by_loop.pop(loop, None))
-        return pools
-
-
-class _LoopPools:
-    """The pools of one event loop; only its own thread touches them."""
-
-    def __init__(self) -> None:
-        self._pools: dict[PoolKey, httpx2.AsyncHTTPTransport] = {}
-        self._closer: AsyncGenerator[None, None] | None = None
-
-    def get(self, key: PoolKey) -> httpx2.AsyncHTTPTransport:
-        if (pool := self._pools.get(key)) is None:
-            pool = self._pools[key] = http_library().AsyncHTTPTransport(**_transport_options(key))
-        return pool
-
-    async def close_with_loop(self, forget: Callable[[], object]) -> None:
-        """Have `loop.shutdown_asyncgens()`, which `asyncio.run` calls, close the connections.
-
-        It is the one moment a loop offers before it ends; a generator that has begun is finalised
-        then.
-        """
-        if self._closer is None:
-            self._closer = self._close_at_end(forget)
-            await anext(self._closer)
-
-    async def _close_at_end(self, forget: Callable[[], object]) -> AsyncGenerator[None, None]:
-        try:
-            yield
-        finally:
-            forget()
             pools, self._pools = self._pools, {}
-            for pool in pools.values():
-                await pool.aclose()
+        for pool in pools.values():
+            pool.close()
+
+    def after_fork(self) -> None:
+        """Close the child's handles of the parent's connections, which stay open in the parent.
+
+        A socket that the child still held would keep a connection alive that the parent closes.
+        """
+        inherited = list(self._streams)
+        self._begin()
+        for stream in inherited:
+            with suppress(OSError):
+                stream.close()
 
 
-_pools = _Pools()
-os.register_at_fork(after_in_child=_pools.forget)
-
-
-class _ProxyChoice:
-    """Which proxy a request takes: the configured one, or the environment's for that host."""
-
-    def __init__(self, proxy: str | None, socket_options: SocketOptions) -> None:
-        self._direct = PoolKey(proxy, socket_options)
-        self._by_environment = {} if proxy else _environment_proxies()
-
-    def key(self, url: httpx2.URL) -> PoolKey:
-        if not self._by_environment:
-            return self._direct
-        from urllib.request import proxy_bypass
-
-        if proxy_bypass(url.host):
-            return self._direct
-        proxy = self._by_environment.get(url.scheme) or self._by_environment.get("all")
-        if proxy and "://" not in proxy:
-            proxy = f"http://{proxy}"
-        return PoolKey(proxy, self._direct.socket_options)
-
-
-def _environment_proxies() -> dict[str, str]:
-    from urllib.request import getproxies
-
-    proxies = getproxies()
-    return proxies if any(proxies.get(name) for name in ("http", "https", "all")) else {}
+_threads = _ThreadPools()
+_loops: Loops[PoolKey] = Loops(_async_transport)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.after_fork)
+    os.register_at_fork(after_in_child=_loops.after_fork)
+atexit.register(_threads.close)
+atexit.register(_loops.sweep)
 
 
 class SharedTransport:
@@ -172,12 +129,16 @@ class SharedTransport:
         Args:
             proxy: URL of a proxy for every request; without it the environment's proxies apply.
             socket_options: `(level, option, value)` for each new socket.
+
+        Raises:
+            ConfigurationError: A proxy's URL cannot be used.
         """
-        self._choice = _ProxyChoice(proxy, socket_options)
+        self._proxy_for = ProxyChoice(proxy)
+        self._socket_options = socket_options
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request through the shared pool."""
-        return _pools.for_threads(self._choice.key(request.url)).handle_request(request)
+        return _threads.send(PoolKey(self._proxy_for(request.url), self._socket_options), request)
 
     def close(self) -> None:
         """Do nothing: the pool is shared."""
@@ -188,12 +149,15 @@ class SharedAsyncTransport:
 
     def __init__(self, proxy: str | None = None, socket_options: SocketOptions = ()) -> None:
         """Choose the pool; see `SharedTransport`."""
-        self._choice = _ProxyChoice(proxy, socket_options)
+        self._proxy_for = ProxyChoice(proxy)
+        self._socket_options = socket_options
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request through the running loop's pool."""
-        pool = await _pools.for_running_loop(self._choice.key(request.url))
-        return await pool.handle_async_request(request)
+        pools = await _loops.running()
+        return await pools.send(
+            PoolKey(self._proxy_for(request.url), self._socket_options), request
+        )
 
     async def aclose(self) -> None:
         """Do nothing: the pool is shared."""
