@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from langchain_tamma_openai.resilience.retry import (
@@ -93,21 +93,36 @@ def cancelling(
         raise
 
 
-@asynccontextmanager
-async def acancelling(
-    call: Call, root: openai.AsyncOpenAI, response_id: Callable[[], object]
-) -> AsyncIterator[None]:
-    """Tell the server to stop when the caller leaves; see `cancelling`."""
-    try:
-        yield
-    except BaseException as error:
-        request = _request_to_stop(call, error, response_id)
+class acancelling:  # noqa: N801 - used like the function that is its sync twin
+    """Tell the server to stop when the caller leaves; see `cancelling`.
+
+    A class and not a generator: at its end a loop closes all generators at once, and one that waits
+    for another to close would fail.
+    """
+
+    def __init__(
+        self, call: Call, root: openai.AsyncOpenAI, response_id: Callable[[], object]
+    ) -> None:
+        """Keep whom to tell; see `cancelling`."""
+        self._call = call
+        self._root = root
+        self._response_id = response_id
+
+    async def __aenter__(self) -> None:
+        """Do nothing yet."""
+
+    async def __aexit__(
+        self, _kind: object, error: BaseException | None, _traceback: object
+    ) -> None:
+        """Tell the server, if the caller leaves."""
+        if error is None:
+            return
+        request = _request_to_stop(self._call, error, self._response_id)
         if request is not None:
             try:
-                await asyncio.wait_for(asend(root, request), _CANCEL_LIMIT_S)
+                await asyncio.wait_for(asend(self._root, request), _CANCEL_LIMIT_S)
             except Exception:  # noqa: BLE001 - what the caller left for is told, not this
-                logger.warning("%s could not be cancelled.", response_id())
-        raise
+                logger.warning("%s could not be cancelled.", self._response_id())
 
 
 def resume(

@@ -54,7 +54,7 @@ from langchain_tamma_openai.resilience.retry import (
     run_with_retries,
 )
 from langchain_tamma_openai.resilience.stream import StreamReader
-from langchain_tamma_openai.transport.send import areading, limit_read, reading
+from langchain_tamma_openai.transport.body import AsyncReading, Reading, limit_read
 from langchain_tamma_openai.transport.translate import translating
 from langchain_tamma_openai.wire.completions import AnswerFacts, parse_body
 from langchain_tamma_openai.wire.messages import messages_to_completions
@@ -267,17 +267,20 @@ class ChatTammaOpenAI(
             response = self._open(call, root)
             reader = self._reader(call, response)
             with cancelling(call, root, lambda: reader.response_id):
-                while not reader.finished:
-                    with reading(response) as pieces, interruptions(reader, call):
+                while True:
+                    with Reading(response) as pieces, interruptions(reader, call):
                         for piece in pieces:
                             for chunk in reader.feed(piece):
                                 if run_manager is not None:
                                     run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                                 yield chunk
+                            if reader.finished:
+                                break
                         yield from reader.end()
                     yield from reader.rest()
-                    if not reader.finished:
-                        response = resume(call, root, reader, self._retry_policy)
+                    if reader.finished:
+                        return
+                    response = resume(call, root, reader, self._retry_policy)
 
     async def _astream(
         self,
@@ -294,20 +297,23 @@ class ChatTammaOpenAI(
             response = await self._aopen(call, root)
             reader = self._reader(call, response)
             async with acancelling(call, root, lambda: reader.response_id):
-                while not reader.finished:
-                    async with areading(response) as pieces:
+                while True:
+                    async with AsyncReading(response) as pieces:
                         with interruptions(reader, call):
                             async for piece in pieces:
                                 for chunk in reader.feed(piece):
                                     if run_manager is not None:
                                         await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                                     yield chunk
+                                if reader.finished:
+                                    break
                             for chunk in reader.end():
                                 yield chunk
                     for chunk in reader.rest():
                         yield chunk
-                    if not reader.finished:
-                        response = await aresume(call, root, reader, self._retry_policy)
+                    if reader.finished:
+                        return
+                    response = await aresume(call, root, reader, self._retry_policy)
 
     def _stream_call(
         self,

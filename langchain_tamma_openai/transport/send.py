@@ -6,8 +6,7 @@ its own retries are off: `resilience.retry` is the one owner of retries.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
@@ -91,45 +90,6 @@ async def aopen_stream(client: openai.AsyncOpenAI, request: WireRequest) -> http
     stream_class = _stream_classes()[1]
     stream = await _method(client, request)(cast_to=object, stream=True, stream_cls=stream_class)
     return cast("httpx2.Response", stream.response)
-
-
-@contextmanager
-def reading(response: httpx2.Response) -> Iterator[Iterator[bytes]]:
-    """Iterate over a streamed body and close the connection on the way out, however that comes."""
-    try:
-        yield response.iter_raw() if _is_plain(response) else response.iter_bytes()
-    finally:
-        response.close()
-
-
-@asynccontextmanager
-async def areading(response: httpx2.Response) -> AsyncIterator[AsyncIterator[bytes]]:
-    """Iterate over a streamed body and close the connection; see `reading`."""
-    try:
-        yield response.aiter_raw() if _is_plain(response) else response.aiter_bytes()
-    finally:
-        await response.aclose()
-
-
-def limit_read(response: httpx2.Response, limit_s: float | None) -> None:
-    """Let no single read of a streamed body wait longer than a limit.
-
-    Args:
-        response: An answer whose body is still to be read.
-        limit_s: Seconds, or None to leave the request's own limit.
-    """
-    timeouts = response.request.extensions.get("timeout")
-    if limit_s is None or not isinstance(timeouts, dict):
-        return
-    current = timeouts.get("read")
-    timeouts["read"] = limit_s if current is None else min(current, limit_s)
-
-
-def _is_plain(response: httpx2.Response) -> bool:
-    """Whether the body comes as it is, neither compressed nor already in memory."""
-    if response.is_stream_consumed:
-        return False
-    return response.headers.get("content-encoding", "identity") == "identity"
 
 
 def _method(client: openai.OpenAI | openai.AsyncOpenAI, request: WireRequest) -> Any:
