@@ -12,6 +12,7 @@ PIP     = $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-che
 OFFLINE := env -u OPENAI_API_KEY -u OPENAI_BASE_URL -u OPENAI_API_BASE -u OPENAI_ORG_ID -u OPENAI_PROJECT_ID \
 	-u OPENAI_MODEL -u OPENAI_PROXY -u LANGSMITH_TRACING -u LANGCHAIN_TRACING_V2 -u LANGSMITH_API_KEY
 PYTEST  = $(OFFLINE) $(BIN)/python -m pytest --disable-socket --allow-unix-socket --benchmark-disable -n 2
+COVERAGE := --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -26,13 +27,13 @@ demo: $(STAMPS)/demo  ## a chain, a stream, an agent, structured output and a ba
 	@$(BIN)/python -m langchain_tamma_openai demo $(ARGS)
 
 test: $(STAMPS)/test  ## all tests: unit tests without sockets, then integration tests on loopback
-	@$(PYTEST) tests $(ARGS)
+	@$(PYTEST) tests $(if $(MEASURE),$(COVERAGE)) $(ARGS)
 
 integration_tests: $(STAMPS)/test  ## only the tests that talk to a server on loopback
 	@$(PYTEST) tests/integration_tests $(ARGS)
 
-coverage: $(STAMPS)/test  ## all tests; fails under 95 % of branches
-	@$(PYTEST) tests --cov --cov-report=term-missing:skip-covered --cov-fail-under=95 $(ARGS)
+coverage:  ## all tests; fails under 95 % of branches (the same as make test MEASURE=yes)
+	@$(MAKE) --no-print-directory test MEASURE=yes
 
 lint: $(STAMPS)/lint  ## ruff: rules and format
 	@$(BIN)/ruff check .
