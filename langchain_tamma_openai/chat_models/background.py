@@ -15,6 +15,7 @@ from langchain_tamma_openai.resilience.retry import (
     pause,
     run_with_retries,
 )
+from langchain_tamma_openai.transport.body import limit_read
 from langchain_tamma_openai.transport.send import (
     WireRequest,
     aopen_stream,
@@ -22,6 +23,7 @@ from langchain_tamma_openai.transport.send import (
     open_stream,
     send,
 )
+from langchain_tamma_openai.transport.translate import translating
 from langchain_tamma_openai.wire.completions import parse_body
 from langchain_tamma_openai.wire.sse import SSEDecoder
 
@@ -35,7 +37,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _CANCEL_LIMIT_S = 5.0
+_QUESTION_LIMIT_S = 60.0
+_SHORTEST_LIMIT_S = 1.0
+_PARTS = ("connect", "read", "write", "pool")
 _TIMED_OUT = "background_timeout"
+# The event loop itself keeps no task alive.
+_stopping: set[asyncio.Task[None]] = set()
 
 
 def wait_for_answer(
@@ -55,6 +62,7 @@ def wait_for_answer(
     with cancelling(call, root, lambda: _id(response)):
         while (request := _next_question(call, response)) is not None:
             pause(_delay_s(call))
+            _hurry(call, request, root)
             response = run_with_retries(policy, lambda ask=request: send(root, ask))  # type: ignore[misc]
     return response
 
@@ -66,6 +74,7 @@ async def await_answer(
     async with acancelling(call, root, lambda: _id(response)):
         while (request := _next_question(call, response)) is not None:
             await apause(_delay_s(call))
+            _hurry(call, request, root)
             response = await arun_with_retries(policy, lambda ask=request: asend(root, ask))  # type: ignore[misc]
     return response
 
@@ -119,10 +128,18 @@ class acancelling:  # noqa: N801 - used like the function that is its sync twin
             return
         request = _request_to_stop(self._call, error, self._response_id)
         if request is not None:
-            try:
-                await asyncio.wait_for(asend(self._root, request), _CANCEL_LIMIT_S)
-            except Exception:  # noqa: BLE001 - what the caller left for is told, not this
-                logger.warning("%s could not be cancelled.", self._response_id())
+            # A task of its own: whoever cancelled the caller may do so again and again.
+            stopping = asyncio.create_task(self._stop(request))
+            _stopping.add(stopping)
+            stopping.add_done_callback(_stopping.discard)
+            await asyncio.shield(stopping)
+
+    async def _stop(self, request: WireRequest) -> None:
+        try:
+            async with asyncio.timeout(_CANCEL_LIMIT_S):
+                await asend(self._root, request)
+        except Exception:  # noqa: BLE001 - what the caller left for is told, not this
+            logger.warning("%s could not be cancelled.", self._response_id())
 
 
 def resume(
@@ -139,40 +156,52 @@ def resume(
     Raises:
         StreamInterruptedError: It could not be opened.
     """
-    request = _request_to_resume(call, reader)
+    request = _request_to_resume(call, root, reader)
     try:
-        return run_with_retries(policy, lambda: open_stream(root, request))
+        with translating(call.model):
+            pause(call.patience.reconnect_delay_s)
+            response = run_with_retries(policy, lambda: open_stream(root, request))
     except Exception as error:
         raise reader.given_up() from error
+    limit_read(response, reader.stall_limit_s)
+    return response
 
 
 async def aresume(
     call: Call, root: openai.AsyncOpenAI, reader: StreamReader, policy: RetryPolicy
 ) -> httpx2.Response:
     """Open the rest of a broken background stream; see `resume`."""
-    request = _request_to_resume(call, reader)
+    request = _request_to_resume(call, root, reader)
     try:
-        return await arun_with_retries(policy, lambda: aopen_stream(root, request))
+        with translating(call.model):
+            await apause(call.patience.reconnect_delay_s)
+            response = await arun_with_retries(policy, lambda: aopen_stream(root, request))
     except Exception as error:
         raise reader.given_up() from error
+    limit_read(response, reader.stall_limit_s)
+    return response
 
 
-def _request_to_resume(call: Call, reader: StreamReader) -> WireRequest:
+def _request_to_resume(
+    call: Call, root: openai.OpenAI | openai.AsyncOpenAI, reader: StreamReader
+) -> WireRequest:
     request = call.resume_request(reader.decoder)
     if request is None:
         raise reader.given_up()
     logger.info("%s continues after %s.", reader.response_id, reader.interruption)
     reader.restart(SSEDecoder())
+    if (left_s := call.patience.left_s) is not None:
+        _limit_timeout(request, root, max(_SHORTEST_LIMIT_S, left_s))
     return request
 
 
 def _request_to_stop(
     call: Call, error: BaseException, response_id: Callable[[], object]
 ) -> WireRequest | None:
-    leaves = not isinstance(error, Exception) or getattr(error, "code", None) == _TIMED_OUT
+    leaves = not isinstance(error, Exception) or call.patience.is_over
     request = call.cancel_request(response_id()) if leaves else None
     if request is not None:
-        request.options.setdefault("timeout", _CANCEL_LIMIT_S)
+        request.options["timeout"] = _CANCEL_LIMIT_S
     return request
 
 
@@ -191,6 +220,27 @@ def _delay_s(call: Call) -> float:
         code=_TIMED_OUT,
         model=call.model,
     )
+
+
+def _hurry(call: Call, question: WireRequest, root: openai.OpenAI | openai.AsyncOpenAI) -> None:
+    """Let no single question wait longer than the answer to it can need."""
+    left_s = call.patience.left_s
+    limit_s = _QUESTION_LIMIT_S if left_s is None else min(left_s, _QUESTION_LIMIT_S)
+    _limit_timeout(question, root, max(_SHORTEST_LIMIT_S, limit_s))
+
+
+def _limit_timeout(
+    request: WireRequest, root: openai.OpenAI | openai.AsyncOpenAI, limit_s: float
+) -> None:
+    from openai import Timeout
+
+    given = request.options.get("timeout", root.timeout)
+    limits = {part: _least(getattr(given, part, given), limit_s) for part in _PARTS}
+    request.options["timeout"] = Timeout(**limits)
+
+
+def _least(given_s: object, limit_s: float) -> float:
+    return min(given_s, limit_s) if isinstance(given_s, int | float) else limit_s
 
 
 def _body(response: httpx2.Response) -> dict[str, object]:

@@ -347,7 +347,9 @@ class ChatTammaOpenAI(
         from langchain_tamma_openai.wire.sse import SSEDecoder
 
         stall_limit_s = self.stream_chunk_timeout or None
+        patience = call.patience if call.runs_in_background else None
         limit_read(response, stall_limit_s)
+        limit_read(response, None if patience is None else patience.left_s)
         info = self._header_info(response.headers, gateway=self._uses_gateway)
         decoder = call.decoder(info, self.output_version)
 
@@ -356,7 +358,12 @@ class ChatTammaOpenAI(
             self._add_cost(cast("AIMessageChunk", last.message), decoder.facts)
 
         return StreamReader(
-            decoder, SSEDecoder(), model=call.model, on_last=complete, stall_limit_s=stall_limit_s
+            decoder,
+            SSEDecoder(),
+            model=call.model,
+            on_last=complete,
+            stall_limit_s=stall_limit_s,
+            patience=patience,
         )
 
     # --- what every answer carries ---

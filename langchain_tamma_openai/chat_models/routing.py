@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Names that the catalogue does not list, by what every model named like them has wanted so far.
+_MADE_FOR_IT = re.compile(r"codex|^gpt-[\d.]+-pro\b|^gpt-5\.6-sol")
 _NEW_FAMILIES = ("gpt-6",)
 _SETTINGS = ("context_management", "include", "reasoning", "truncation")
 _PARAMETERS = (
@@ -35,16 +38,21 @@ def uses_responses_api(model: ChatFields, payload: Mapping[str, Any]) -> bool:
         model: The chat model.
         payload: The parameters of the call, the model's own included.
     """
-    if isinstance(model.use_responses_api, bool):
-        return model.use_responses_api
+    if model.use_responses_api is False:
+        return False
+    if model.use_responses_api and not logger.isEnabledFor(logging.DEBUG):
+        return True
     reason = _reason(model, payload)
+    if model.use_responses_api:
+        reason = reason or "use_responses_api is True"
     if reason is not None:
-        logger.debug("The Responses API carries this call: %s.", reason)
+        logger.debug("The Responses API carries calls of this kind: %s.", reason)
     return reason is not None
 
 
 def _reason(model: ChatFields, payload: Mapping[str, Any]) -> str | None:
-    return _setting(model) or _model_need(model.model_name, payload) or _payload_need(payload)
+    name = payload.get("model") or model.model_name
+    return _setting(model) or _model_need(str(name), payload) or _payload_need(payload)
 
 
 def _setting(model: ChatFields) -> str | None:
@@ -77,8 +85,7 @@ def _tool_need(info: ModelInfo, payload: Mapping[str, Any]) -> str | None:
 
 
 def _made_for_it(info: ModelInfo) -> bool:
-    """Whether an unlisted name says so: every codex model so far was."""
-    return not info.known and "codex" in info.name.lower()
+    return not info.known and _MADE_FOR_IT.search(info.name.lower()) is not None
 
 
 def _is_newer(info: ModelInfo) -> bool:

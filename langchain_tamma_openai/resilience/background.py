@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 _FIRST_DELAY_S = 0.5
+_MAX_FAILURES = 3
 _GROWTH = 1.5
 _LONGEST_DELAY_S = 10.0
 
@@ -21,7 +22,7 @@ class Patience:
         self,
         limit_s: float | None,
         *,
-        max_failures: int = 3,
+        max_failures: int = _MAX_FAILURES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start waiting.
@@ -41,18 +42,22 @@ class Patience:
         self._progress: object = None
 
     @property
+    def left_s(self) -> float | None:
+        """Seconds that are left, at least 0; None where there is no limit."""
+        if self.limit_s is None:
+            return None
+        return max(0.0, self.limit_s - (self._clock() - self._began_at_s))
+
+    @property
     def is_over(self) -> bool:
         """Whether the time is up."""
-        return self.limit_s is not None and self._clock() - self._began_at_s >= self.limit_s
+        return self.left_s == 0.0
 
     def next_delay_s(self) -> float:
         """Return the seconds to wait before asking again: longer each time, to a maximum."""
         delay_s = self._delay_s
         self._delay_s = min(delay_s * _GROWTH, _LONGEST_DELAY_S)
-        if self.limit_s is None:
-            return delay_s
-        left_s = self.limit_s - (self._clock() - self._began_at_s)
-        return max(0.0, min(delay_s, left_s))
+        return self._within_limit(delay_s)
 
     def bears_failure(self, progress: object) -> bool:
         """Note a broken connection and tell whether to connect again.
@@ -64,3 +69,14 @@ class Patience:
             self._progress, self._failures = progress, 0
         self._failures += 1
         return self._failures <= self._max_failures and not self.is_over
+
+    @property
+    def reconnect_delay_s(self) -> float:
+        """Seconds to wait before connecting again: none after a first break, then longer."""
+        if self._failures <= 1:
+            return 0.0
+        return self._within_limit(_FIRST_DELAY_S * _GROWTH ** (self._failures - 2))
+
+    def _within_limit(self, delay_s: float) -> float:
+        left_s = self.left_s
+        return delay_s if left_s is None else min(delay_s, left_s)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from langchain_core.outputs import ChatGenerationChunk
 
     from langchain_tamma_openai.errors import StreamInterruptedError, TammaError
+    from langchain_tamma_openai.resilience.background import Patience
     from langchain_tamma_openai.wire.completions import AnswerFacts
 
 
@@ -61,6 +62,7 @@ class StreamReader:
     Attributes:
         finished: The last chunk has been handed out.
         interruption: What broke the connection, where the stream is to be continued.
+        stall_limit_s: Longest silence of the server, in seconds; None for no limit.
         decoder: Decodes the payloads.
     """
 
@@ -72,6 +74,7 @@ class StreamReader:
         model: str,
         on_last: Callable[[ChatGenerationChunk], None],
         stall_limit_s: float | None = None,
+        patience: Patience | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start at the first byte of the body.
@@ -83,6 +86,7 @@ class StreamReader:
             on_last: Completes the last chunk, with its cost for example.
             stall_limit_s: Seconds without any event after which the stream counts as dead, even
                 while comments keep the connection alive; None for no limit.
+            patience: How long a background answer is waited for; None for any other.
             clock: Seconds on a clock that never goes back.
         """
         self.finished = False
@@ -91,14 +95,15 @@ class StreamReader:
         self._splitter = splitter
         self._model = model
         self._on_last = on_last
-        self._stall_limit_s = stall_limit_s
+        self.stall_limit_s = stall_limit_s
+        self._patience = patience
         self._clock = clock
         self._heard_at_s = clock()
 
     @property
     def response_id(self) -> str | None:
-        """Id of the answer, where the stream has told one that can be asked for."""
-        found = getattr(self.decoder, "response_id", None)
+        """Id of an unfinished answer, where the stream has told one that can be asked for."""
+        found = None if self.finished else getattr(self.decoder, "response_id", None)
         return found if isinstance(found, str) else None
 
     def restart(self, splitter: EventSplitter) -> None:
@@ -124,8 +129,10 @@ class StreamReader:
         """
         if self.finished:
             return
+        if self._patience is not None and self._patience.is_over:
+            raise self.out_of_time(self._patience)
         payloads = self._splitter.feed(data)
-        if self._stall_limit_s is None:
+        if self.stall_limit_s is None:
             yield from self._decode(payloads)
             return
         self._watch(heard=bool(payloads))
@@ -157,12 +164,20 @@ class StreamReader:
         """Whether the model has said why it stopped, so that only closing words may be missing."""
         return self.finished or self.decoder.whole
 
-    def interrupted(self, reason: str, *, stalled: bool = False) -> StreamInterruptedError:
+    def out_of_time(self, patience: Patience) -> StreamInterruptedError:
+        """Make the error of a background answer that takes longer than the caller waits."""
+        reason = f"it was not whole after {patience.limit_s:g} s (`background_timeout_s`)"
+        return self.interrupted(reason, stalled=True, code="background_timeout")
+
+    def interrupted(
+        self, reason: str, *, stalled: bool = False, code: str | None = None
+    ) -> StreamInterruptedError:
         """Make the error that ends this stream, with everything that had arrived.
 
         Args:
             reason: What happened, for developers.
-            stalled: The stream stayed open but silent.
+            stalled: The stream stayed open but silent, or took too long.
+            code: Our word for it, in place of the error's own.
         """
         from langchain_tamma_openai import errors
 
@@ -174,6 +189,7 @@ class StreamReader:
             usage=self.decoder.facts.usage_metadata,
             delivered=bool(self.decoder.chunks),
             model=self._model,
+            code=code,
         )
 
     def interrupted_by(self, cause: TammaError) -> StreamInterruptedError:
@@ -225,9 +241,9 @@ class StreamReader:
         now_s = self._clock()
         if heard:
             self._heard_at_s = now_s
-        elif self._stall_limit_s is not None and now_s - self._heard_at_s > self._stall_limit_s:
+        elif self.stall_limit_s is not None and now_s - self._heard_at_s > self.stall_limit_s:
             raise self.interrupted(
-                f"no event came for {self._stall_limit_s:g} s (`stream_chunk_timeout`)",
+                f"no event came for {self.stall_limit_s:g} s (`stream_chunk_timeout`)",
                 stalled=True,
             )
 

@@ -88,8 +88,11 @@ def _rename_parameters(body: Json) -> None:
     for legacy in ("max_tokens", "max_completion_tokens"):
         if legacy in body:
             body["max_output_tokens"] = body.pop(legacy)
-    if "reasoning_effort" in body and "reasoning" not in body:
-        body["reasoning"] = {"effort": body.pop("reasoning_effort")}
+    if "reasoning_effort" in body:
+        body["reasoning"] = {
+            "effort": body.pop("reasoning_effort"),
+            **(body.get("reasoning") or {}),
+        }
 
 
 def _drop_unsupported(body: Json) -> None:
