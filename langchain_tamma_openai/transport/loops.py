@@ -66,9 +66,7 @@ class LoopPools(Generic[Key]):
         then.
         """
         self._closer = self._close_at_end()
-        # A loop that is being shut down already says so with a warning, and `hang_up` has the rest.
-        with suppress(ResourceWarning):
-            await anext(self._closer)
+        await anext(self._closer)
 
     async def _close_at_end(self) -> AsyncGenerator[None, None]:
         try:
