@@ -32,12 +32,12 @@ _INPUTS = ("input", "previous_response_id", "conversation", "prompt")
 _KNOWN_PARAMETERS = frozenset(
     {
         "background", "background_options", "context_management", "conversation", "extra_body",
-        "extra_headers", "extra_query", "include", "input", "instructions", "max_output_tokens", "max_tool_calls",
-        "metadata", "model", "parallel_tool_calls", "previous_response_id", "prompt",
-        "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "reasoning",
-        "safety_identifier", "service_tier", "store", "stream", "stream_options", "temperature",
-        "text", "text_format", "timeout", "tool_choice", "tools", "top_logprobs", "top_p",
-        "truncation", "user",
+        "extra_headers", "extra_query", "include", "input", "instructions", "max_output_tokens",
+        "max_tool_calls", "metadata", "model", "parallel_tool_calls", "previous_response_id",
+        "prompt", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "reasoning",
+        "reasoning_effort", "safety_identifier", "service_tier", "store", "stream",
+        "stream_options", "temperature", "text", "text_format", "timeout", "tool_choice", "tools",
+        "top_logprobs", "top_p", "truncation", "user",
     }
 )  # fmt: skip
 

@@ -53,10 +53,14 @@ def responses_payload(
 def responses_body(payload: Mapping[str, Any]) -> Json:
     """Give the JSON form of a payload: a pydantic `text_format` becomes `text.format`.
 
+    A `reasoning_effort` beside other `reasoning` options joins them.
+
     Raises:
         InvalidParameterError: Both `text_format` and `text.format` are set.
     """
     body = dict(payload)
+    if effort := body.pop("reasoning_effort", None):
+        body["reasoning"] = {"effort": effort, **(body.get("reasoning") or {})}
     text_format = body.pop("text_format", None)
     if text_format is None:
         return body
@@ -88,11 +92,8 @@ def _rename_parameters(body: Json) -> None:
     for legacy in ("max_tokens", "max_completion_tokens"):
         if legacy in body:
             body["max_output_tokens"] = body.pop(legacy)
-    if "reasoning_effort" in body:
-        body["reasoning"] = {
-            "effort": body.pop("reasoning_effort"),
-            **(body.get("reasoning") or {}),
-        }
+    if "reasoning_effort" in body and "reasoning" not in body:
+        body["reasoning"] = {"effort": body.pop("reasoning_effort")}
 
 
 def _drop_unsupported(body: Json) -> None:
