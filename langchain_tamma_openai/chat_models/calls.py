@@ -136,22 +136,22 @@ class Call(ABC):
 
     def send(self, client: openai.OpenAI) -> httpx2.Response:
         """Send the request once and read the whole answer."""
-        with _naming_bad_values(self.request.body):
+        with _naming_bad_values(self.request):
             return send(client, self.request)
 
     async def asend(self, client: openai.AsyncOpenAI) -> httpx2.Response:
         """Send the request once and read the whole answer."""
-        with _naming_bad_values(self.request.body):
+        with _naming_bad_values(self.request):
             return await asend(client, self.request)
 
     def open(self, client: openai.OpenAI) -> httpx2.Response:
         """Send the request once and return the answer at its headers."""
-        with _naming_bad_values(self.request.body):
+        with _naming_bad_values(self.request):
             return open_stream(client, self.request)
 
     async def aopen(self, client: openai.AsyncOpenAI) -> httpx2.Response:
         """Send the request once and return the answer at its headers."""
-        with _naming_bad_values(self.request.body):
+        with _naming_bad_values(self.request):
             return await aopen_stream(client, self.request)
 
     def takes_no_arguments(self, name: str) -> bool:
@@ -197,25 +197,33 @@ def refuse_empty() -> NoReturn:
 
 
 @contextmanager
-def _naming_bad_values(body: Mapping[str, Any]) -> Iterator[None]:
+def _naming_bad_values(request: WireRequest) -> Iterator[None]:
     """Name the parameter that the SDK's JSON encoder could not write."""
     try:
         yield
-    except (TypeError, RecursionError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         from langchain_tamma_openai.errors import InvalidParameterError
 
-        field = next((name for name, value in body.items() if not _is_json(value)), None)
+        field = _bad_field(request)
         if field is None:
             raise
         raise InvalidParameterError(
-            f"{field}: cannot be written as JSON ({error}); give plain dicts, lists, strings, "
-            "numbers, booleans and None"
+            f"{field}: cannot be written ({error}); give plain dicts, lists, strings, finite "
+            "numbers, booleans and None, and only strings in headers"
         ) from error
+
+
+def _bad_field(request: WireRequest) -> str | None:
+    values = {**request.body, "extra_body": request.options.get("extra_json")}
+    headers = request.options.get("headers") or {}
+    if not all(isinstance(value, str) for value in headers.values()):
+        return "extra_headers"
+    return next((name for name, value in values.items() if not _is_json(value)), None)
 
 
 def _is_json(value: object) -> bool:
     try:
-        json.dumps(value)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError):
         return False
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from pydantic import SecretStr
 from langchain_tamma_openai.chat_models.routing import uses_responses_api
 from langchain_tamma_openai.checks import check_base_url, check_count, check_timeout, safe_url
 from langchain_tamma_openai.keys import check_api_key
-from langchain_tamma_openai.transport.clients import ClientSettings
+from langchain_tamma_openai.transport.clients import ApiKey, ClientSettings
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.chat_models.fields import ChatFields
@@ -67,7 +68,7 @@ def client_settings(model: ChatFields) -> ClientSettings:
     if model.openai_project is not None:
         options["project"] = model.openai_project
     return ClientSettings(
-        api_key=model.openai_api_key,
+        api_key=_checked_key(model),
         base_url=model.openai_api_base,
         organization=model.openai_organization,
         timeout=model.request_timeout,
@@ -79,6 +80,35 @@ def client_settings(model: ChatFields) -> ClientSettings:
         http_async_client=model.http_async_client,
         socket_options=model.http_socket_options,
         sdk_options=options,
+    )
+
+
+def _checked_key(model: ChatFields) -> ApiKey | None:
+    """Look at what a function gives for a key before it goes into a header."""
+    key, server = model.openai_api_key, base_url(model)
+    if not callable(key):
+        return key
+    if inspect.iscoroutinefunction(key):
+
+        async def checked_later() -> str:
+            return _usable(await key(), server)
+
+        return checked_later
+
+    def checked() -> str:
+        return _usable(key(), server)
+
+    return checked
+
+
+def _usable(key: object, server: str | None) -> str:
+    if isinstance(key, str):
+        check_api_key(key, server)
+        return key
+    from langchain_tamma_openai.errors import ConfigurationError
+
+    raise ConfigurationError(
+        f"api_key: the function returned a {type(key).__name__}; it must return the key as text"
     )
 
 
@@ -147,7 +177,7 @@ def _check(model: ChatFields) -> None:
         _refuse_missing_key()
 
 
-def check_n(n: int | None, *, streaming: bool) -> None:
+def check_n(n: object, *, streaming: bool) -> None:
     """Refuse a number of answers that the API or a stream cannot give.
 
     Args:
@@ -155,14 +185,18 @@ def check_n(n: int | None, *, streaming: bool) -> None:
         streaming: Whether they would be streamed.
 
     Raises:
-        InvalidParameterError: Below 1, or above 1 in a stream.
+        InvalidParameterError: No whole number, below 1, or above 1 in a stream.
     """
-    if n is None or (n == 1 or (n > 1 and not streaming)):
+    if n is None or n == 1:
         return
     from langchain_tamma_openai.errors import InvalidParameterError
 
-    if n < 1:
-        raise InvalidParameterError(f"n: got {n}, must be at least 1; leave it out for one answer")
+    if not isinstance(n, int) or n < 1:
+        raise InvalidParameterError(
+            f"n: got {n!r}, must be a whole number of at least 1; leave it out for one answer"
+        )
+    if not streaming:
+        return
     raise InvalidParameterError(
         f"n: got {n}, but n must be 1 when streaming, since a stream is one message; use invoke or "
         "generate with streaming=False, or leave n out"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
+from langchain_tamma_openai.checks import check_timeout
 from langchain_tamma_openai.transport.http_library import http_library
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ class WireRequest:
             path: Below the base URL.
             payload: Body parameters, and possibly `extra_headers`, `extra_query`, `extra_body` and
                 `timeout` as the SDK's own methods take them.
+
+        Raises:
+            ConfigurationError: The timeout is no finite time above 0.
         """
         body = dict(payload)
         options: dict[str, Any] = {"max_retries": 0}
@@ -58,6 +62,7 @@ class WireRequest:
         if "timeout" in options:
             from langchain_tamma_openai.transport.clients import finite_timeout
 
+            check_timeout(options["timeout"])
             options["timeout"] = finite_timeout(options["timeout"])
         return cls(path, body, options)
 
