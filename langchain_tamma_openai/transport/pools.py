@@ -53,7 +53,7 @@ def _transport_options(key: PoolKey) -> dict[str, Any]:
     library = http_library()
     return {
         "verify": _ssl_context(),
-        "proxy": library.Proxy(key.proxy, ssl_context=_ssl_context()) if key.proxy else None,
+        "proxy": _proxy(key.proxy) if key.proxy else None,
         "socket_options": key.socket_options or None,
         "limits": library.Limits(
             max_connections=MAX_CONNECTIONS,
@@ -61,6 +61,13 @@ def _transport_options(key: PoolKey) -> dict[str, Any]:
             keepalive_expiry=KEEPALIVE_EXPIRY_S,
         ),
     }
+
+
+def _proxy(url: str) -> object:
+    # Only a proxy that is itself spoken to over TLS may have a context for that.
+    context = _ssl_context() if url.lower().startswith("https:") else None
+    proxy: object = http_library().Proxy(url, ssl_context=context)
+    return proxy
 
 
 def _async_transport(key: PoolKey) -> AsyncTransport:
