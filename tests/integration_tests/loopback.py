@@ -48,6 +48,8 @@ class Reply:
     status: int = 200
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
+    delay_s: float = 0.0
+    """Seconds before the head."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,11 @@ class Request:
 Script: TypeAlias = Callable[[Request], Reply]
 
 
-def json_reply(body: Json, status: int = 200, **headers: str) -> Reply:
+def json_reply(
+    body: Json, status: int = 200, headers: dict[str, str] | None = None, delay_s: float = 0.0
+) -> Reply:
     """A plain JSON answer."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Reply([json.dumps(body).encode()], status, headers=named)
+    return Reply([json.dumps(body).encode()], status, headers=headers or {}, delay_s=delay_s)
 
 
 def stream_reply(*steps: Step) -> Reply:
@@ -225,6 +228,8 @@ class LoopbackServer:
             await writer.drain()
             return False
         reply = self.script(request)
+        if reply.delay_s and await _is_left(reader, reply.delay_s):
+            return False
         writer.write(_head(reply))
         for step in reply.steps:
             if step is Act.DROP:
@@ -240,6 +245,14 @@ class LoopbackServer:
         writer.write(b"0\r\n\r\n")
         await writer.drain()
         return True
+
+
+async def _is_left(reader: asyncio.StreamReader, within_s: float) -> bool:
+    """Whether the client closes the connection within that time."""
+    try:
+        return await asyncio.wait_for(reader.read(1), within_s) == b""
+    except TimeoutError:
+        return False
 
 
 async def _read(reader: asyncio.StreamReader, connection: int) -> Request | None:
