@@ -56,7 +56,7 @@ from langchain_tamma_openai.resilience.retry import (
 from langchain_tamma_openai.resilience.stream import StreamReader
 from langchain_tamma_openai.transport.body import AsyncReading, Reading, limit_read
 from langchain_tamma_openai.transport.translate import translating
-from langchain_tamma_openai.wire.completions import AnswerFacts, parse_body
+from langchain_tamma_openai.wire.completions import AnswerFacts, parse_body, refusing_odd_answers
 from langchain_tamma_openai.wire.messages import messages_to_completions
 from langchain_tamma_openai.wire.responses_params import responses_payload
 
@@ -246,7 +246,8 @@ class ChatTammaOpenAI(
     ) -> ChatResult:
         body = parse_body(response.content, response.headers.get("content-type"))
         info = self._header_info(response.headers, gateway=True)
-        result, facts = call.result(body, info, self.output_version)
+        with refusing_odd_answers(body):
+            result, facts = call.result(body, info, self.output_version)
         self._add_cost(cast("AIMessage", result.generations[0].message), facts)
         return result
 

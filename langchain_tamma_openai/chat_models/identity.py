@@ -152,8 +152,9 @@ def _added(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
     """Add token counts of any depth; what one side does not count stays as the other has it."""
     total = dict(left)
     for name, value in right.items():
+        known = total.get(name)
         if isinstance(value, Mapping):
-            total[name] = _added(total.get(name) or {}, value)
-        elif value is not None:
-            total[name] = (total.get(name) or 0) + value
+            total[name] = _added(known if isinstance(known, Mapping) else {}, value)
+        elif isinstance(value, int | float):
+            total[name] = value + (known if isinstance(known, int | float) else 0)
     return total

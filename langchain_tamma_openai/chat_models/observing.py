@@ -160,5 +160,7 @@ def _interruption(
 
     if isinstance(error, StreamInterruptedError):
         return error
+    if not reader.started and not isinstance(error, transport_errors()):
+        return None  # no stream ever began: what the server said stands for itself
     cause = translate(error, model)
     return None if cause is None or cause is error else reader.interrupted_by(cause)

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.wire.completions import AnswerFacts
 
 
+_STREAM_BEGINNINGS = (b":", b"data", b"event", b"id", b"retry")
+_LONGEST_BEGINNING = 5
+_PREVIEW_BYTES = 200
+
+
 class EventSplitter(Protocol):
     """Splits bytes into event payloads (`wire.sse.SSEDecoder`)."""
 
@@ -60,6 +65,7 @@ class StreamReader:
     """Reads one streamed answer from bytes to chunks.
 
     Attributes:
+        started: The first event has come.
         finished: The last chunk has been handed out.
         interruption: What broke the connection, where the stream is to be continued.
         stall_limit_s: Longest silence of the server, in seconds; None for no limit.
@@ -89,10 +95,12 @@ class StreamReader:
             patience: How long a background answer is waited for; None for any other.
             clock: Seconds on a clock that never goes back.
         """
+        self.started = False
         self.finished = False
         self.interruption: StreamInterruptedError | None = None
         self.decoder = decoder
         self._splitter = splitter
+        self._unread: list[bytes] = []
         self._model = model
         self._on_last = on_last
         self.stall_limit_s = stall_limit_s
@@ -113,6 +121,7 @@ class StreamReader:
             splitter: A new one: the old connection may have left half an event behind.
         """
         self._splitter = splitter
+        self._unread = []
         self._heard_at_s = self._clock()
         self.decoder.resume()
 
@@ -132,6 +141,9 @@ class StreamReader:
         if self._patience is not None and self._patience.is_over:
             raise self.out_of_time(self._patience)
         payloads = self._splitter.feed(data)
+        if not self.started:
+            self._unread.append(data)
+            self.started = bool(payloads)
         if self.stall_limit_s is None:
             yield from self._decode(payloads)
             return
@@ -146,8 +158,12 @@ class StreamReader:
 
         Raises:
             StreamInterruptedError: The body ended before the answer did.
+            MalformedResponseError: The body was no event stream and no answer either.
         """
-        yield from self._decode(self._splitter.finish(), lenient=True)
+        last_words = self._splitter.finish()
+        if not self.started and not last_words:
+            yield from self._decode_plain(b"".join(self._unread).strip())
+        yield from self._decode(last_words, lenient=True)
         if self.finished:
             return
         if not self.decoder.whole:
@@ -218,7 +234,7 @@ class StreamReader:
                 return
             try:
                 chunk = decoder.decode(payload)
-            except ValueError as error:
+            except (AttributeError, LookupError, TypeError, ValueError) as error:
                 if lenient:
                     return
                 raise self.interrupted(f"an event cannot be read ({error})") from error
@@ -229,6 +245,20 @@ class StreamReader:
                 if not decoder.whole:
                     raise self.interrupted("it ended before the model had said why it stopped")
                 yield self._last()
+
+    def _decode_plain(self, body: bytes) -> Iterator[ChatGenerationChunk]:
+        """Read the plain answer, or the error, of a server that does not stream."""
+        if len(body) < _LONGEST_BEGINNING or body.startswith(_STREAM_BEGINNINGS):
+            return
+        if not body.startswith(b"{"):
+            from langchain_tamma_openai import errors
+
+            shown = errors.redact_secrets(repr(body[:_PREVIEW_BYTES].decode(errors="replace")))
+            raise errors.MalformedResponseError(
+                f"The server answered with a body that is no event stream: {shown}. Check "
+                "`base_url`: it should name an OpenAI-compatible API, usually ending in /v1."
+            )
+        yield from self._decode([body])
 
     def _last(self) -> ChatGenerationChunk:
         self.finished = True

@@ -6,7 +6,9 @@ details filled with `None` as the OpenAI SDK's models do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +111,30 @@ def raise_in_band_error(error: object) -> None:
     )
 
 
+@contextmanager
+def refusing_odd_answers(body: Mapping[str, Any]) -> Iterator[None]:
+    """Say what answer it was that could not be read, whatever stumbled over it.
+
+    Args:
+        body: The parsed JSON object.
+
+    Raises:
+        MalformedResponseError: A part of it is not of the type that the API documents.
+    """
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        from langchain_tamma_openai.errors import MalformedResponseError, TammaError
+
+        if isinstance(error, TammaError):
+            raise
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise MalformedResponseError(
+            f"The server answered 200 with a body that cannot be read ({what}); its keys are "
+            f"{sorted(body)}. A part of it is not of the type that OpenAI's API documents."
+        ) from error
+
+
 def completion_result(
     body: Mapping[str, Any],
     *,
@@ -135,7 +161,7 @@ def completion_result(
     if error := body.get("error"):
         raise_in_band_error(error)
     choices = _choices(body)
-    tier = body.get("service_tier")
+    tier = text_or_none(body.get("service_tier"))
     raw_usage = body.get("usage")
     usage, tokens = read_usage(raw_usage, tier)
     generations = [
@@ -144,7 +170,7 @@ def completion_result(
     if generations and isinstance(generations[0].message, AIMessage):
         generations[0].message.usage_metadata = usage
     result = ChatResult(generations=generations, llm_output=_llm_output(body, default_model))
-    model = body.get("model") or default_model
+    model = text_or_none(body.get("model")) or default_model
     facts = AnswerFacts(usage, model, tier, body.get("created"), tokens)
     return result, facts
 
@@ -156,6 +182,11 @@ def read_usage(
     if not isinstance(raw, dict) or not raw:
         return None, None
     return completions_usage_metadata(raw, service_tier), TokenUsage.from_completions(raw)
+
+
+def text_or_none(value: object) -> str | None:
+    """Return what a server should have sent as text, and None for anything else it sent."""
+    return value if isinstance(value, str) else None
 
 
 def _choices(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -217,8 +248,7 @@ def _sort_tool_call(
     name, text = function.get("name") or "", function.get("arguments") or ""
     if not isinstance(text, str):
         # Some servers send the object itself where the API has a string of JSON.
-        valid.append(tool_call(name=name, args=dict(text), id=call.get("id")))
-        return
+        text = json.dumps(text)
     try:
         args = {} if not text and takes_no_arguments(name) else parse_tool_arguments(text)
     except ToolArgumentsError as error:

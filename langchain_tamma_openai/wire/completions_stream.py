@@ -25,6 +25,7 @@ from langchain_tamma_openai.wire.completions import (
     AnswerFacts,
     raise_in_band_error,
     read_usage,
+    text_or_none,
 )
 
 _DONE = b"[DONE]"
@@ -152,9 +153,11 @@ class CompletionsStreamDecoder:
         return self._choice_chunk(choice, event)
 
     def _note(self, event: dict[str, Any]) -> None:
-        for key in ("model", "service_tier", "created", "system_fingerprint"):
-            if (value := event.get(key)) is not None:
+        for key in ("model", "service_tier"):
+            if isinstance(value := event.get(key), str):
                 self._seen[key] = value
+        if (created := event.get("created")) is not None:
+            self._seen["created"] = created
         if isinstance(usage := event.get("usage"), dict) and usage:
             self._raw_usage = usage
 
@@ -164,12 +167,14 @@ class CompletionsStreamDecoder:
         generation_info = dict(self._first_generation_info or {})
         self._first_generation_info = None
         if finish_reason := choice.get("finish_reason"):
-            self.finish_reason = finish_reason
-            generation_info["finish_reason"] = finish_reason
+            self.finish_reason = generation_info["finish_reason"] = str(finish_reason)
             generation_info |= self._served(event)
-        if logprobs := choice.get("logprobs"):
+        if isinstance(logprobs := choice.get("logprobs"), dict) and logprobs:
             generation_info["logprobs"] = logprobs
         delta = choice.get("delta")
+        if delta is None:
+            # A server that does not stream sends its plain answer, which has a message instead.
+            delta = choice.get("message")
         if delta is None and not generation_info:
             return None
         message = self._message(delta or {})
@@ -177,7 +182,11 @@ class CompletionsStreamDecoder:
 
     def _served(self, event: dict[str, Any]) -> dict[str, Any]:
         names = {"model": "model_name", "system_fingerprint": "", "service_tier": ""}
-        served = {names[key] or key: event[key] for key in names if event.get(key)}
+        served = {
+            names[key] or key: value
+            for key in names
+            if (value := event.get(key)) and isinstance(value, str)
+        }
         self._seen["told"] = frozenset(served)
         return served
 
@@ -209,13 +218,13 @@ def _first_choice(choices: object) -> dict[str, Any] | None:
 
 def _additional_kwargs(delta: dict[str, Any]) -> dict[str, Any]:
     kwargs: dict[str, Any] = {}
-    if function_call := delta.get("function_call"):
+    if isinstance(function_call := delta.get("function_call"), dict) and function_call:
         kwargs["function_call"] = {**function_call}
         if "name" in function_call and function_call["name"] is None:
             kwargs["function_call"]["name"] = ""
-    if refusal := delta.get("refusal"):
+    if isinstance(refusal := delta.get("refusal"), str) and refusal:
         kwargs["refusal"] = refusal
-    if audio := delta.get("audio"):
+    if isinstance(audio := delta.get("audio"), dict) and audio:
         kwargs["audio"] = audio
     return kwargs
 
@@ -248,11 +257,14 @@ class _ToolCallDeltas:
 
     def _read_one(self, delta: dict[str, Any]) -> ToolCallChunk | None:
         index = self._index(delta)
-        if custom := delta.get("custom"):
+        if isinstance(custom := delta.get("custom"), dict):
             return self._custom_chunk(index, delta, custom)
         if not isinstance(function := delta.get("function"), dict):
             return None
-        name, args = function.get("name"), function.get("arguments")
+        name, args = text_or_none(function.get("name")), function.get("arguments")
+        if args is not None and not isinstance(args, str):
+            # Some servers send the object itself where the API has a string of JSON.
+            args = json.dumps(args)
         if name:
             self._names.setdefault(index, name)
         if args:

@@ -17,7 +17,6 @@ from mock_api import (
     MockAPI,
     Way,
     chunk,
-    completion,
     is_closed,
     sse,
     stream_reply,
@@ -25,7 +24,7 @@ from mock_api import (
     usage_chunk,
 )
 
-from langchain_tamma_openai import StreamInterruptedError, TammaError, get_usage_callback
+from langchain_tamma_openai import StreamInterruptedError, get_usage_callback
 from langchain_tamma_openai.errors import StreamStalledError
 
 ROLE = chunk({"role": "assistant", "content": ""})
@@ -143,13 +142,6 @@ def test_quota_that_runs_out_inside_the_stream_is_not_worth_a_retry(name: str) -
     error = interruption(name, sse([{"error": reported}]))
     assert error.code == "insufficient_quota"
     assert not error.retryable
-
-
-@ways
-def test_plain_answer_to_a_stream_request_is_an_interrupted_stream(name: str) -> None:
-    response = httpx2.Response(200, json=completion())
-    with pytest.raises(TammaError):
-        ask(name, MockAPI(response))
 
 
 @ways
