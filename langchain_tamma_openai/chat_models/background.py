@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from langchain_tamma_openai.redact import redact_secrets
 from langchain_tamma_openai.resilience.retry import (
     RetryPolicy,
     apause,
@@ -97,8 +98,8 @@ def cancelling(
         if request is not None:
             try:
                 send(root, request)
-            except Exception:  # noqa: BLE001 - what the caller left for is told, not this
-                logger.warning("%s could not be cancelled.", response_id())
+            except Exception as failure:  # noqa: BLE001 - what the caller left for is told, not this
+                _warn(request, failure)
         raise
 
 
@@ -138,8 +139,8 @@ class acancelling:  # noqa: N801 - used like the function that is its sync twin
         try:
             async with asyncio.timeout(_CANCEL_LIMIT_S):
                 await asend(self._root, request)
-        except Exception:  # noqa: BLE001 - what the caller left for is told, not this
-            logger.warning("%s could not be cancelled.", self._response_id())
+        except Exception as failure:  # noqa: BLE001 - what the caller left for is told, not this
+            _warn(request, failure)
 
 
 def resume(
@@ -220,6 +221,11 @@ def _delay_s(call: Call) -> float:
         code=_TIMED_OUT,
         model=call.model,
     )
+
+
+def _warn(request: WireRequest, failure: Exception) -> None:
+    reason = redact_secrets(f"{type(failure).__name__}: {failure}")
+    logger.warning("%s failed, so the answer is still being made (%s).", request.path, reason)
 
 
 def _hurry(call: Call, question: WireRequest, root: openai.OpenAI | openai.AsyncOpenAI) -> None:
