@@ -245,10 +245,10 @@ def _sort_tool_call(
         valid.append(tool_call(name=custom.get("name") or "", args=args, id=call.get("id")))
         return
     function = call.get("function") or {}
-    name, text = function.get("name") or "", function.get("arguments") or ""
+    name, text = function.get("name") or "", function.get("arguments")
     if not isinstance(text, str):
         # Some servers send the object itself where the API has a string of JSON.
-        text = json.dumps(text)
+        text = "" if text is None else json.dumps(text)
     try:
         args = {} if not text and takes_no_arguments(name) else parse_tool_arguments(text)
     except ToolArgumentsError as error:
