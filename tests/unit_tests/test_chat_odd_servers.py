@@ -333,10 +333,11 @@ def test_compression_that_is_broken(body: bytes, way: Way) -> None:
 
 # --- anything at all ---
 
-NAMES = (
-    "choices message delta content tool_calls function arguments name id index usage prompt_tokens "
-    "prompt_tokens_details finish_reason error audio refusal logprobs custom function_call model"
-).split()
+NAMES = [
+    *("choices", "message", "delta", "content", "tool_calls", "function", "arguments", "name"),
+    *("id", "index", "usage", "prompt_tokens", "prompt_tokens_details", "finish_reason", "error"),
+    *("audio", "refusal", "logprobs", "custom", "function_call", "model"),
+]
 SCALARS = st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False)
 JSON_VALUES: Any = st.recursive(
     SCALARS | st.text(max_size=3),
