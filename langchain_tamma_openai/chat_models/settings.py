@@ -206,7 +206,9 @@ def check_n(n: object, *, streaming: bool) -> None:
 def _check_http(model: ChatFields) -> None:
     if not model.openai_proxy:
         return
-    check_base_url(model.openai_proxy, "openai_proxy") if "://" in model.openai_proxy else None
+    from langchain_tamma_openai.transport.proxies import checked_proxy
+
+    checked_proxy(model.openai_proxy, "openai_proxy")
     if model.http_client is not None or model.http_async_client is not None:
         from langchain_tamma_openai.errors import ConfigurationError
 

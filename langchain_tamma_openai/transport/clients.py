@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -64,9 +63,9 @@ class SdkClients:
             settings: What the clients are made from.
         """
         self.settings = settings
-        self._lock = threading.Lock()
-        self._sync: openai.OpenAI | None = None
-        self._async: openai.AsyncOpenAI | None = None
+        # Without a lock, which a fork could copy while it is held: of two clients made at the same
+        # time one is kept, and neither has opened anything.
+        self._made: dict[str, Any] = {}
 
     @property
     def sync_client(self) -> openai.OpenAI:
@@ -75,18 +74,14 @@ class SdkClients:
         Raises:
             ConfigurationError: The API key is an async function, which sync calls cannot await.
         """
-        if self._sync is None:
-            with self._lock:
-                self._sync = self._sync or self._make_sync()
-        return self._sync
+        made: openai.OpenAI | None = self._made.get("sync")
+        return made or self._made.setdefault("sync", self._make_sync())
 
     @property
     def async_client(self) -> openai.AsyncOpenAI:
         """The async client; it serves every event loop."""
-        if self._async is None:
-            with self._lock:
-                self._async = self._async or self._make_async()
-        return self._async
+        made: openai.AsyncOpenAI | None = self._made.get("async")
+        return made or self._made.setdefault("async", self._make_async())
 
     @property
     def only_async(self) -> bool:
@@ -145,8 +140,8 @@ def finite_timeout(timeout: object) -> Any:
         return timeout
     import openai
 
-    connect, read, *rest = timeout
-    write, pool = [*rest, read, connect][:2] if not rest else [*rest, connect][:2]
+    connect, read, *others = timeout
+    write, pool = (*others, *(read, connect)[len(others) :])
     return openai.Timeout(connect=connect, read=read, write=write, pool=pool)
 
 

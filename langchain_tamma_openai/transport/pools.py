@@ -10,9 +10,10 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from weakref import WeakSet
 
 from langchain_tamma_openai.transport.http_library import http_library
@@ -70,20 +71,41 @@ def _proxy(url: str) -> object:
     return proxy
 
 
+def _sync_transport(key: PoolKey) -> SyncTransport:
+    transport: SyncTransport = http_library().HTTPTransport(**_transport_options(key))
+    return transport
+
+
 def _async_transport(key: PoolKey) -> AsyncTransport:
     transport: AsyncTransport = http_library().AsyncHTTPTransport(**_transport_options(key))
     return transport
 
 
-class _ThreadPools:
+class SyncTransport(Protocol):
+    """A pool of connections, as the HTTP library has it."""
+
+    def handle_request(self, request: httpx2.Request, /) -> httpx2.Response:
+        """Send one request."""
+
+    def close(self) -> None:
+        """Close all connections."""
+
+
+class ThreadPools:
     """The pools that all threads of this process share."""
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[PoolKey], SyncTransport]) -> None:
+        """Start without connections.
+
+        Args:
+            make: Makes an empty pool.
+        """
+        self._make = make
         self._begin()
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
-        self._pools: dict[PoolKey, httpx2.HTTPTransport] = {}
+        self._pools: dict[PoolKey, SyncTransport] = {}
         self._streams: WeakSet[Any] = WeakSet()
 
     def send(self, key: PoolKey, request: httpx2.Request) -> httpx2.Response:
@@ -93,10 +115,10 @@ class _ThreadPools:
             self._streams.add(stream)
         return response
 
-    def _open(self, key: PoolKey) -> httpx2.HTTPTransport:
+    def _open(self, key: PoolKey) -> SyncTransport:
         with self._lock:
             if key not in self._pools:
-                self._pools[key] = http_library().HTTPTransport(**_transport_options(key))
+                self._pools[key] = self._make(key)
             return self._pools[key]
 
     def close(self) -> None:
@@ -118,7 +140,7 @@ class _ThreadPools:
                 stream.close()
 
 
-_threads = _ThreadPools()
+_threads = ThreadPools(_sync_transport)
 _loops: Loops[PoolKey] = Loops(_async_transport)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_threads.after_fork)

@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
+from langchain_tamma_openai.checks import safe_url
+
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
@@ -38,7 +40,7 @@ class ProxyChoice:
         Raises:
             ConfigurationError: A proxy's URL cannot be used.
         """
-        self._given = _checked(proxy, "openai_proxy") if proxy else None
+        self._given = checked_proxy(proxy, "openai_proxy") if proxy else None
         self._by_scheme: dict[str, str] = {}
         self._exceptions: list[_Exception] = []
         if not proxy:
@@ -60,7 +62,7 @@ class ProxyChoice:
             return
         self._exceptions = [entry for name in names if (entry := _exception(name)) is not None]
         self._by_scheme = {
-            name: _checked(url, f"{name.upper()}_PROXY")
+            name: checked_proxy(url, f"{name.upper()}_PROXY")
             for name in _VARIABLES
             if (url := found.get(name))
         }
@@ -114,14 +116,36 @@ def _is_within(host: str, network: IPv4Network | IPv6Network) -> bool:
         return False
 
 
-def _checked(proxy: str, field: str) -> str:
+def checked_proxy(proxy: str, field: str) -> str:
+    """Return the URL of a proxy, with its scheme.
+
+    Args:
+        proxy: A URL, or a host and port.
+        field: Where it was set, for the message.
+
+    Raises:
+        ConfigurationError: The URL has no host or a scheme that is not spoken. Its password is
+            never shown.
+    """
     url = proxy if "://" in proxy else f"http://{proxy}"
-    scheme = urlsplit(url).scheme.lower()
-    if scheme not in _SCHEMES:
-        _refuse(f"{field}: {scheme!r} is no scheme of a proxy; use one of {', '.join(_SCHEMES)}")
+    scheme, host = _scheme_and_host(url)
+    if scheme not in _SCHEMES or not host:
+        _refuse(
+            f"{field}: got {safe_url(url)!r}; pass a URL such as http://host:3128, with one of the "
+            f"schemes {', '.join(_SCHEMES)}"
+        )
     if scheme.startswith("socks") and find_spec("socksio") is None:
         _refuse(f"{field}: SOCKS proxies need the package socksio; run `pip install socksio`")
     return url
+
+
+def _scheme_and_host(url: str) -> tuple[str, str | None]:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # a port that is no number raises
+    except ValueError:
+        return "", None
+    return parts.scheme.lower(), parts.hostname
 
 
 def _refuse(message: str) -> NoReturn:
