@@ -97,8 +97,9 @@ class CompletionsCall(Call):
             generation_info=_generation_info(info),
             takes_no_arguments=self.takes_no_arguments,
         )
-        first = cast("AIMessage", result.generations[0].message)
-        self._add_parsed(first, str(first.text))
+        if self.response_format is not None:
+            first = cast("AIMessage", result.generations[0].message)
+            first.additional_kwargs["parsed"] = self._parsed(str(first.text))
         return result, facts
 
     def decoder(self, info: HeaderInfo, output_version: str | None) -> StreamDecoder:
@@ -113,24 +114,29 @@ class CompletionsCall(Call):
         )
 
     def complete(self, last: ChatGenerationChunk, decoder: StreamDecoder) -> None:
-        """Add the parsed answer to the last chunk of a stream."""
-        if self.response_format is not None:
-            text = cast("CompletionsStreamDecoder", decoder).text
-            self._add_parsed(cast("AIMessage", last.message), text)
+        """Add the parsed answer, and what `ChatOpenAI` tells beside it, to the last chunk."""
+        if self.response_format is None:
+            return
+        told = cast("CompletionsStreamDecoder", decoder)
+        message = last.message
+        message.additional_kwargs["parsed"] = self._parsed(told.text)
+        if not told.refused:
+            message.additional_kwargs["refusal"] = None
+        message.response_metadata.update(told.closing_words)
 
-    def _add_parsed(self, message: AIMessage, text: str) -> None:
-        """Put the object of a pydantic response format beside the text it was read from.
+    def _parsed(self, text: str) -> BaseModel | None:
+        """Read the object of a pydantic response format.
 
         What does not parse stays text: the answer is paid for, and the parser that the caller put
         behind the model says what is wrong with it.
         """
         schema = self.response_format
         if not isinstance(schema, type) or not issubclass(schema, BaseModel) or not text:
-            return
+            return None
         try:
-            message.additional_kwargs["parsed"] = schema.model_validate_json(text)
+            return schema.model_validate_json(text)
         except ValueError:
-            message.additional_kwargs["parsed"] = None
+            return None
 
     def ask_for_usage(
         self, *, asked: bool | None, default: bool | None, server: str | None

@@ -23,6 +23,7 @@ from langchain_tamma_openai.wire.chunks import (
 from langchain_tamma_openai.wire.completions import (
     CUSTOM_TOOL_ARGUMENT,
     AnswerFacts,
+    complete_usage,
     raise_in_band_error,
     read_usage,
     text_or_none,
@@ -122,6 +123,17 @@ class CompletionsStreamDecoder:
         """The text of all chunks so far."""
         return "".join(chunk.text for chunk in self.chunks)
 
+    @property
+    def refused(self) -> bool:
+        """Whether the model has declined."""
+        return any("refusal" in chunk.message.additional_kwargs for chunk in self.chunks)
+
+    @property
+    def closing_words(self) -> dict[str, Any]:
+        """The id and the raw usage of the answer, as a plain answer's metadata has them."""
+        words = {"id": self._seen.get("id"), "token_usage": complete_usage(self._raw_usage)}
+        return {name: value for name, value in words.items() if value is not None}
+
     def _decode(self, event: Any) -> ChatGenerationChunk | None:
         try:
             choice = event["choices"][0]
@@ -153,7 +165,7 @@ class CompletionsStreamDecoder:
         return self._choice_chunk(choice, event)
 
     def _note(self, event: dict[str, Any]) -> None:
-        for key in ("model", "service_tier"):
+        for key in ("id", "model", "service_tier"):
             if isinstance(value := event.get(key), str):
                 self._seen[key] = value
         if (created := event.get("created")) is not None:
