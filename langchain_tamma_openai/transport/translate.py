@@ -136,7 +136,8 @@ def _build(
     if sdk_class is not None:
         _keep_the_rest(exc, error)
     # A retry loop below this boundary notes why it gave up.
-    error.__notes__ = list(getattr(exc, "__notes__", ()))
+    for note in getattr(exc, "__notes__", ()):
+        error.add_note(note)
     return error
 
 
