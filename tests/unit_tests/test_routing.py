@@ -254,7 +254,7 @@ BINDINGS: list[Json] = [
 
 @pytest.mark.parametrize("stream", STREAM, ids=str)
 @pytest.mark.parametrize("api", APIS, ids=str)
-@pytest.mark.parametrize("binding", BINDINGS, ids=str)
+@pytest.mark.parametrize("binding", BINDINGS, ids=range(len(BINDINGS)))
 def test_bound_tools_are_sent_as_chat_openai_sends_them(
     binding: Json, api: Json, stream: Json
 ) -> None:
