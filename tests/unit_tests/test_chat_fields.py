@@ -188,6 +188,17 @@ def test_dropped_temperature_is_told(caplog: pytest.LogCaptureFixture) -> None:
     assert "temperature=0.2 is not sent" in caplog.text
 
 
+def test_negative_chunk_timeout_falls_back_as_with_chat_openai(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.WARNING, logger="langchain_tamma_openai"):
+        theirs, ours = (build(model_class, stream_chunk_timeout=-1) for model_class in MODELS)
+    assert ours.stream_chunk_timeout == theirs.stream_chunk_timeout == 120
+    assert "stream_chunk_timeout=-1.0 is negative" in caplog.text
+    off = (build(model_class, stream_chunk_timeout=0) for model_class in MODELS)
+    assert [model.stream_chunk_timeout for model in off] == [0, 0]
+
+
 # --- arguments that are no fields ---
 
 

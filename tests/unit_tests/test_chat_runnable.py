@@ -7,16 +7,23 @@ import copy
 import warnings
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from langchain_core.caches import InMemoryCache
+from langchain_core.callbacks import (
+    AsyncCallbackManagerForLLMRun,
+    BaseCallbackHandler,
+    CallbackManagerForLLMRun,
+)
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import ConfigurableField
 from mock_api import (
     ALL_WAYS,
     PLAIN_WAYS,
+    STREAM_WAYS,
     USAGE,
     Json,
     MockAPI,
@@ -297,3 +304,33 @@ def test_one_instance_serves_several_event_loops() -> None:
         warnings.simplefilter("error")
         answers = [asyncio.run(model.ainvoke("Hi")) for _ in range(3)]
     assert len(answers) == len(api.requests) == 3
+
+
+class Tokens(BaseCallbackHandler):
+    """Keeps the tokens that a run tells."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def on_llm_new_token(self, token: str | list[Any], **_kwargs: Any) -> None:
+        self.texts.append(str(token))
+
+
+@pytest.mark.parametrize("way", STREAM_WAYS.values(), ids=STREAM_WAYS)
+def test_tokens_are_told_to_callbacks_once(way: Way) -> None:
+    tokens = Tokens()
+    way(MockAPI().tamma(callbacks=[tokens]), "Hi")
+    assert "".join(tokens.texts) == "Hello"
+
+
+async def test_hooks_that_subclasses_call_tell_tokens_too() -> None:
+    told: dict[str, Any] = {"run_id": uuid4(), "inheritable_handlers": []}
+    messages: list[BaseMessage] = [HumanMessage("Hi")]
+    sync_tokens, async_tokens = Tokens(), Tokens()
+    manager = CallbackManagerForLLMRun(handlers=[sync_tokens], **told)
+    async_manager = AsyncCallbackManagerForLLMRun(handlers=[async_tokens], **told)
+    model = MockAPI().tamma()
+    chunks = [*model._stream(messages, run_manager=manager)]
+    async_chunks = [item async for item in model._astream(messages, run_manager=async_manager)]
+    assert "".join(sync_tokens.texts) == "".join(async_tokens.texts) == "Hello"
+    assert [item.text for item in chunks] == [item.text for item in async_chunks]
