@@ -420,7 +420,7 @@ def test_no_secret_gets_out_of_an_error_or_of_what_lies_under_it() -> None:
     "exc", [make(openai.APITimeoutError), httpx2.ReadTimeout("slow")], ids=["sdk", "http"]
 )
 def test_notes_of_a_retry_loop_below_are_kept(exc: Exception) -> None:
-    assert translate(exc).__notes__ == []  # type: ignore[union-attr]
+    assert not hasattr(translate(exc), "__notes__")
     exc.add_note("Not tried again.")
     error = translate(exc)
     assert error is not None
