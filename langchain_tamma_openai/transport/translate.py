@@ -136,8 +136,8 @@ def _build(
     if sdk_class is not None:
         _keep_the_rest(exc, error)
     # A retry loop below this boundary notes why it gave up.
-    for note in getattr(exc, "__notes__", ()):
-        error.add_note(note)
+    if notes := getattr(exc, "__notes__", None):
+        error.__notes__ = list(notes)
     return error
 
 
