@@ -195,7 +195,7 @@ def every(size: int, data: bytes) -> list[bytes]:
     return [data[at : at + size] for at in range(0, len(data), size)]
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1000])
+@pytest.mark.parametrize("size", [1, 5, 64])
 @streamed
 def test_recorded_streams_in_pieces_of_any_size_give_the_same_chunks(
     name: str, number: int, size: int
