@@ -282,6 +282,7 @@ class ChatTammaOpenAI(
                     if reader.finished:
                         return
                     response = resume(call, root, reader, self._retry_policy)
+                    self._limit_reads(call, response)
 
     async def _astream(
         self,
@@ -315,6 +316,7 @@ class ChatTammaOpenAI(
                     if reader.finished:
                         return
                     response = await aresume(call, root, reader, self._retry_policy)
+                    self._limit_reads(call, response)
 
     def _stream_call(
         self,
@@ -347,10 +349,7 @@ class ChatTammaOpenAI(
     def _reader(self, call: Call, response: httpx2.Response) -> StreamReader:
         from langchain_tamma_openai.wire.sse import SSEDecoder
 
-        stall_limit_s = self.stream_chunk_timeout or None
-        patience = call.patience if call.runs_in_background else None
-        limit_read(response, stall_limit_s)
-        limit_read(response, None if patience is None else patience.left_s)
+        self._limit_reads(call, response)
         info = self._header_info(response.headers, gateway=self._uses_gateway)
         decoder = call.decoder(info, self.output_version)
 
@@ -363,9 +362,14 @@ class ChatTammaOpenAI(
             SSEDecoder(),
             model=call.model,
             on_last=complete,
-            stall_limit_s=stall_limit_s,
-            patience=patience,
+            stall_limit_s=self.stream_chunk_timeout or None,
+            patience=call.patience if call.runs_in_background else None,
         )
+
+    def _limit_reads(self, call: Call, response: httpx2.Response) -> None:
+        limit_read(response, self.stream_chunk_timeout or None)
+        if call.runs_in_background:
+            limit_read(response, call.patience.left_s)
 
     # --- what every answer carries ---
 
