@@ -8,7 +8,10 @@ import httpx2
 import pytest
 from background_api import EVENTS, numbered, response
 from langchain.agents import create_agent
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.outputs import LLMResult
+from langchain_core.utils._gateway import GATEWAY_METADATA_HEADER, GATEWAY_METADATA_RESPONSE_KEY
 from langchain_openai import ChatOpenAI
 from mock_api import Json, MockAPI, Way, stream_reply
 from responses_api import (
@@ -452,3 +455,33 @@ def test_response_headers_are_kept_where_asked_for(way: Way) -> None:
 def test_the_events_of_this_file_are_those_of_the_server() -> None:
     kinds = {event["type"] for event in EVENTS}
     assert {event["type"] for event in streamed(answered(HELLO))} <= kinds
+
+
+class Infos(BaseCallbackHandler):
+    """Keeps what tracers read beside the answers."""
+
+    def __init__(self) -> None:
+        self.infos: list[Any] = []
+
+    def on_llm_end(self, response: LLMResult, **_kwargs: Any) -> None:
+        self.infos.append(response.generations[0][0].generation_info)
+
+
+@every_way
+def test_what_the_gateway_says_reaches_the_tracer(way: Way) -> None:
+    good = serving(answered(HELLO)).replies[0]
+
+    def reply(body: Json) -> httpx2.Response:
+        given: httpx2.Response = good(body)
+        given.headers[GATEWAY_METADATA_HEADER] = '{"policy": "p1"}'
+        return given
+
+    told = []
+    for model_class in CLASSES:
+        infos = Infos()
+        model = MockAPI(reply).model(
+            model_class, use_responses_api=True, api_key="lsv2_x", base_url="https://gw.example/v1"
+        )
+        way(model, "hi", config={"callbacks": [infos]})
+        told.append((infos.infos[0] or {}).get(GATEWAY_METADATA_RESPONSE_KEY))
+    assert told == [{"policy": "p1"}] * 2
