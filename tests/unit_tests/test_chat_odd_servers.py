@@ -324,7 +324,11 @@ def test_compressed_stream(size: int, way: Way) -> None:
 
 
 @all_ways
-@pytest.mark.parametrize("body", [b"not gzip at all", gzip.compress(sse(text_events()))[:40], b""])
+@pytest.mark.parametrize(
+    "body",
+    [b"not gzip at all", gzip.compress(sse(text_events()))[:40], b""],
+    ids=["not gzip", "cut", "empty"],
+)
 def test_compression_that_is_broken(body: bytes, way: Way) -> None:
     api = MockAPI(lambda _sent: stream_reply(body, headers={"content-encoding": "gzip"}))
     with pytest.raises(TammaError):
