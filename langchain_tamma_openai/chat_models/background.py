@@ -16,7 +16,6 @@ from langchain_tamma_openai.resilience.retry import (
     pause,
     run_with_retries,
 )
-from langchain_tamma_openai.transport.body import limit_read
 from langchain_tamma_openai.transport.send import (
     WireRequest,
     aopen_stream,
@@ -161,11 +160,9 @@ def resume(
     try:
         with translating(call.model):
             pause(call.patience.reconnect_delay_s)
-            response = run_with_retries(policy, lambda: open_stream(root, request))
+            return run_with_retries(policy, lambda: open_stream(root, request))
     except Exception as error:
         raise reader.given_up() from error
-    limit_read(response, reader.stall_limit_s)
-    return response
 
 
 async def aresume(
@@ -176,11 +173,9 @@ async def aresume(
     try:
         with translating(call.model):
             await apause(call.patience.reconnect_delay_s)
-            response = await arun_with_retries(policy, lambda: aopen_stream(root, request))
+            return await arun_with_retries(policy, lambda: aopen_stream(root, request))
     except Exception as error:
         raise reader.given_up() from error
-    limit_read(response, reader.stall_limit_s)
-    return response
 
 
 def _request_to_resume(

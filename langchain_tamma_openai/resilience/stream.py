@@ -68,7 +68,6 @@ class StreamReader:
         started: The first event has come.
         finished: The last chunk has been handed out.
         interruption: What broke the connection, where the stream is to be continued.
-        stall_limit_s: Longest silence of the server, in seconds; None for no limit.
         decoder: Decodes the payloads.
     """
 
@@ -103,7 +102,7 @@ class StreamReader:
         self._unread: list[bytes] = []
         self._model = model
         self._on_last = on_last
-        self.stall_limit_s = stall_limit_s
+        self._stall_limit_s = stall_limit_s
         self._patience = patience
         self._clock = clock
         self._heard_at_s = clock()
@@ -144,7 +143,7 @@ class StreamReader:
         if not self.started:
             self._unread.append(data)
             self.started = bool(payloads)
-        if self.stall_limit_s is None:
+        if self._stall_limit_s is None:
             yield from self._decode(payloads)
             return
         self._watch(heard=bool(payloads))
@@ -271,9 +270,9 @@ class StreamReader:
         now_s = self._clock()
         if heard:
             self._heard_at_s = now_s
-        elif self.stall_limit_s is not None and now_s - self._heard_at_s > self.stall_limit_s:
+        elif self._stall_limit_s is not None and now_s - self._heard_at_s > self._stall_limit_s:
             raise self.interrupted(
-                f"no event came for {self.stall_limit_s:g} s (`stream_chunk_timeout`)",
+                f"no event came for {self._stall_limit_s:g} s (`stream_chunk_timeout`)",
                 stalled=True,
             )
 
