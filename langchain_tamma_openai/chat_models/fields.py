@@ -184,6 +184,12 @@ class ChatFields(BaseChatModel):
     prompt_cache_options: dict[str, Any] | None = None
     """Prompt caching: `{"mode": ..., "ttl": ...}`."""
 
+    prompt_cache_key: str | None = None
+    """Requests with the same key and prefix are sent where the prefix is cached."""
+
+    safety_identifier: str | None = None
+    """A stable name of the end user, hashed, for OpenAI's abuse detection."""
+
     service_tier: str | None = None
     """`"auto"`, `"default"`, `"flex"`, `"priority"` or `"fast"`; cost follows the served tier."""
 
@@ -222,6 +228,15 @@ class ChatFields(BaseChatModel):
 
     retry: RetryPolicy | None = Field(default=None, exclude=True)
     """Full control of retries; `max_retries` is the short form."""
+
+    background: bool | None = None
+    """Have the server make the answer in the background (Responses API)."""
+
+    conversation: str | dict[str, Any] | None = None
+    """Conversation kept by the server that the call belongs to (Responses API)."""
+
+    max_tool_calls: int | None = None
+    """Limit of built-in tool calls in one answer (Responses API)."""
 
     background_timeout_s: float | None = Field(default=3600.0, exclude=True)
     """Longest wait for an answer in background mode, in seconds. None for no limit."""

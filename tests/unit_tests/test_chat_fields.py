@@ -37,6 +37,11 @@ from langchain_tamma_openai.transport.clients import SdkClients
 MODELS: tuple[Any, Any] = (ChatOpenAI, ChatTammaOpenAI)
 CLIENTS = ("client", "async_client", "root_client", "root_async_client")
 OUR_OWN = {
+    "background",
+    "conversation",
+    "max_tool_calls",
+    "prompt_cache_key",
+    "safety_identifier",
     *("admin_api_key", "allowed_models", "background_timeout_s", "data_residency"),
     *("openai_project", "price_overrides", "provider", "retry", "webhook_secret"),
     *("websocket_base_url", "workload_identity"),
@@ -202,6 +207,13 @@ def test_negative_chunk_timeout_falls_back_as_with_chat_openai(
 # --- arguments that are no fields ---
 
 
+@pytest.fixture
+def _no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep ChatOpenAI from trying out socket options, which the missing sockets would warn of."""
+    monkeypatch.setenv("LANGCHAIN_OPENAI_TCP_KEEPALIVE", "0")
+
+
+@pytest.mark.usefixtures("_no_probe")
 @pytest.mark.parametrize("model_class", MODELS)
 def test_unknown_arguments_move_with_the_same_warning(model_class: Any) -> None:
     with pytest.warns(UserWarning, match="foo is not default parameter") as caught:
@@ -213,6 +225,7 @@ def test_unknown_arguments_move_with_the_same_warning(model_class: Any) -> None:
     assert normal == [str(item.message) for item in theirs]
 
 
+@pytest.mark.usefixtures("_no_probe")
 @pytest.mark.parametrize("model_class", MODELS)
 def test_fields_inside_model_kwargs_become_fields_with_a_warning(model_class: Any) -> None:
     with pytest.warns(UserWarning, match="should be specified explicitly"):
