@@ -18,7 +18,7 @@ from langchain_tamma_openai.resilience.classify import ErrorClassifier, class_na
 if TYPE_CHECKING:
     import httpx2
 
-    from langchain_tamma_openai.errors import ErrorDetails, TammaError
+    from langchain_tamma_openai.error_base import ErrorDetails, TammaError
     from langchain_tamma_openai.resilience.classify import ClassifiedError
 
 LEAF_NAMES: dict[ErrorKind, str] = {
