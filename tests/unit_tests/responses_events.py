@@ -155,3 +155,25 @@ def annotated(at: int, *annotations: Json) -> list[Json]:
         for n, entry in enumerate(annotations)
     ]
     return [*events[:3], *extra, *events[3:]]
+
+
+IMAGE = {
+    "type": "image_generation_call",
+    "id": "ig_1",
+    "result": "iVBO",
+    "status": "completed",
+    "output_format": "png",
+}
+DRAFT = event(
+    "image_generation_call.partial_image",
+    item_id="ig_1",
+    output_index=0,
+    partial_image_index=0,
+    partial_image_b64="iVB",
+)
+ENDS = {
+    "cut short": event(
+        "incomplete",
+        response=response(status="incomplete", incomplete_details={"reason": "max_output_tokens"}),
+    )
+}

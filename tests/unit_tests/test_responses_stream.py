@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 from responses_events import (
+    DRAFT,
+    ENDS,
+    IMAGE,
     annotated,
     event,
     response,
@@ -45,20 +48,6 @@ CODE = {
     "status": "completed",
 }
 CODE_AT = {"item_id": "ci_1", "output_index": 0}
-IMAGE = {
-    "type": "image_generation_call",
-    "id": "ig_1",
-    "result": "iVBO",
-    "status": "completed",
-    "output_format": "png",
-}
-DRAFT = event(
-    "image_generation_call.partial_image",
-    item_id="ig_1",
-    output_index=0,
-    partial_image_index=0,
-    partial_image_b64="iVB",
-)
 
 CASES: dict[str, list[Json]] = {
     "nothing": [],
@@ -202,12 +191,6 @@ CASES: dict[str, list[Json]] = {
         event("brand_new", anything=1),
     ],
     "cut short": [],
-}
-ENDS = {
-    "cut short": event(
-        "incomplete",
-        response=response(status="incomplete", incomplete_details={"reason": "max_output_tokens"}),
-    )
 }
 
 

@@ -14,6 +14,9 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 from pydantic import BaseModel
 from responses_events import (
+    DRAFT,
+    ENDS,
+    IMAGE,
     event,
     opened,
     response,
