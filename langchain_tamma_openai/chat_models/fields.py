@@ -21,6 +21,9 @@ from langchain_tamma_openai.transport.clients import SdkClients
 DEFAULT_MODEL = "gpt-6-luna"
 _STREAM_CHUNK_TIMEOUT_ENV = "LANGCHAIN_OPENAI_STREAM_CHUNK_TIMEOUT_S"
 _STREAM_CHUNK_TIMEOUT_S = 120.0
+_PARAMETERS_OF_OUR_OWN = frozenset(
+    {"background", "conversation", "max_tool_calls", "prompt_cache_key", "safety_identifier"}
+)
 
 logger = logging.getLogger(__name__)
 
@@ -253,7 +256,9 @@ class ChatFields(BaseChatModel):
         values = dict(values)
         if "model_kwargs" in values:
             values["model_kwargs"] = dict(values["model_kwargs"])
-        return _build_model_kwargs(values, get_pydantic_field_names(cls))
+        # Our own fields for the API's parameters may stay where ChatOpenAI has them.
+        ours = _PARAMETERS_OF_OUR_OWN.intersection(values.get("model_kwargs", ()))
+        return _build_model_kwargs(values, get_pydantic_field_names(cls) - ours)
 
     @model_validator(mode="before")
     @classmethod
