@@ -40,15 +40,13 @@ class Gate:
     tell: Callable[[Step], None]
 
     def admit(self) -> Step:
-        """Let a call out.
+        """Decide whether a call may go out.
 
         Raises:
-            Exception: The refusal, or `StorageError`.
+            StorageError: Nobody can tell.
         """
         step = self.storage.admit(self.name)
         self.tell(step)
-        if not step.allowed:
-            raise self.refusal(step)
         return step
 
     def settle(self, permit: Step, error: BaseException | None) -> None:
@@ -94,8 +92,7 @@ class Guard:
 
     def __enter__(self) -> Self:
         """Let the call out, or raise the governor's refusal."""
-        self._permit = self._gate.admit()
-        return self
+        return self._allow(self._gate.admit())
 
     def __exit__(
         self,
@@ -108,10 +105,7 @@ class Guard:
 
     async def __aenter__(self) -> Self:
         """Let the call out, or raise the governor's refusal."""
-        if not self._gate.storage.is_remote:
-            return self.__enter__()
-        self._permit = await _in_thread(self._gate.admit, self._give_back)
-        return self
+        return self._allow(await self._ask())
 
     async def __aexit__(
         self,
@@ -124,6 +118,17 @@ class Guard:
             await _in_thread(partial(self._settle, error))
         else:
             self._settle(error)
+
+    async def _ask(self) -> Step:
+        if self._gate.storage.is_remote:
+            return await _in_thread(self._gate.admit, self._give_back)
+        return self._gate.admit()
+
+    def _allow(self, step: Step) -> Self:
+        if not step.allowed:
+            raise self._gate.refusal(step)
+        self._permit = step
+        return self
 
     def _settle(self, error: BaseException | None) -> None:
         permit, self._permit = self._permit, None

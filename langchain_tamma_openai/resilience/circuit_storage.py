@@ -74,9 +74,7 @@ class MemoryStorage:
 
     def admit(self, name: str) -> Step:
         """Decide whether a call may go out; free of locks while nothing has failed."""
-        if self._pid != os.getpid():
-            # The lock may have been held, and the probes were the parent's.
-            self._start()
+        self._leave_parent()
         circuit = self._circuits.get(name)
         if circuit is None:
             return _UNTOUCHED
@@ -85,6 +83,7 @@ class MemoryStorage:
 
     def settle(self, name: str, permit: Step, outcome: Outcome, reason: str) -> Step:
         """Take note of how a call ended."""
+        self._leave_parent()
         with self._lock:
             circuit = self._circuits.get(name)
             if circuit is None:
@@ -96,17 +95,24 @@ class MemoryStorage:
 
     def look(self, name: str) -> Step:
         """Say what the next call would find."""
+        self._leave_parent()
         with self._lock:
             circuit = self._circuits.get(name)
             return _UNTOUCHED if circuit is None else circuit.look(self._clock())
 
     def forget(self, name: str) -> None:
         """Close a circuit by hand."""
+        self._leave_parent()
         with self._lock:
             self._circuits.pop(name, None)
 
     def check(self) -> None:
         """Do nothing: memory is always there."""
+
+    def _leave_parent(self) -> None:
+        if self._pid != os.getpid():
+            # A thread that was not forked may have held the lock, and the probes were the parent's.
+            self._start()
 
     def _make_room(self) -> None:
         if len(self._circuits) < _CROWDED:
