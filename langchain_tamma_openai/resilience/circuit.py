@@ -115,12 +115,15 @@ class CircuitListener(Protocol):
 
     def on_open(self, event: CircuitEvent) -> None:
         """Hear that calls are refused from now on."""
+        del event
 
     def on_half_open(self, event: CircuitEvent) -> None:
         """Hear that probes go through."""
+        del event
 
     def on_close(self, event: CircuitEvent) -> None:
         """Hear that calls go through again."""
+        del event
 
 
 class CircuitBreaker:

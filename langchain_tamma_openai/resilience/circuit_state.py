@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from langchain_tamma_openai.resilience.bounds import check_positive_count, check_seconds
@@ -156,8 +156,9 @@ class Circuit:
 
     def look(self, now_s: float) -> Step:
         """Say what the next call would find, without changing anything."""
-        is_due = self._state is CircuitState.OPEN and now_s >= self._open_until_s
-        return self._step(CircuitState.HALF_OPEN if is_due else self._state, now_s)
+        step = self._step(self._state, now_s)
+        is_due = step.state is CircuitState.OPEN and now_s >= self._open_until_s
+        return replace(step, state=CircuitState.HALF_OPEN) if is_due else step
 
     def _count(self, now_s: float, outcome: Outcome, reason: str) -> None:
         self._forget_old_failures(now_s)
