@@ -96,6 +96,6 @@ def _delay_s(found: ClassifiedError, policy: RetryPolicy, attempt: int) -> float
 
 
 def _for_the_user(message: str, model: str | None, operation: str) -> str:
-    what = operation[:1].upper() + operation[1:]
+    what = operation[:1].upper() + operation[1:] or "The request"
     named = "" if model is None or model in message else f" with the model '{model}'"
     return f"{what}{named} did not succeed. {message}"

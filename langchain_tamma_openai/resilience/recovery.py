@@ -300,16 +300,16 @@ def _lacks(old: Any, new: Any) -> bool:
 
 def _rest(old: Any, new: Any) -> Any:
     """Return what merges with ``old`` to ``new``, which starts with it; None for nothing."""
+    if old == new:
+        return None
     if not old:
         return new
     if isinstance(new, str):
-        return new[len(old) :] or None
+        return new[len(old) :]
     if isinstance(new, dict):
         return _rest_of_dict(old, new)
-    if isinstance(new, list):
-        common = [_rest_of_item(a, b) for a, b in zip(old, new, strict=False)]
-        return [item for item in common if item is not None] + new[len(old) :]
-    return None
+    common = [_rest_of_item(one, other) for one, other in zip(old, new, strict=False)]
+    return [item for item in common if item is not None] + new[len(old) :]
 
 
 def _rest_of_dict(old: _Json, new: _Json) -> _Json | None:
