@@ -11,7 +11,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple, Protocol
 
 from langchain_tamma_openai.checks import safe_url
@@ -62,6 +62,11 @@ _HOOKS = {
 }
 
 
+@lru_cache(maxsize=1024)
+def _digest(root: str, model: str) -> str:
+    return hashlib.sha256(f"{root}\n{model}".encode()).hexdigest()[:32]
+
+
 class CircuitKey(NamedTuple):
     """What one circuit is about.
 
@@ -81,8 +86,7 @@ class CircuitKey(NamedTuple):
     @property
     def digest(self) -> str:
         """A short name for storages; the same for the same key on every machine."""
-        root = (self.base_url or DEFAULT_BASE_URL).rstrip("/")
-        return hashlib.sha256(f"{root}\n{self.model}".encode()).hexdigest()[:32]
+        return _digest((self.base_url or DEFAULT_BASE_URL).rstrip("/"), self.model)
 
 
 @dataclass(frozen=True, slots=True)

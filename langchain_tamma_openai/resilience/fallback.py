@@ -74,7 +74,7 @@ class FallbackAccount:
         base_url: Its root of the API; None for the model's own.
     """
 
-    api_key: SecretStr
+    api_key: SecretStr | str
     base_url: str | None = None
 
     def __post_init__(self) -> None:
@@ -93,14 +93,14 @@ class FallbackModel:
 
     Attributes:
         model: Its name.
-        api_key: Its key; None for the account of the call that failed.
+        api_key: Its key, hidden like an account's; None for the account of the call that failed.
         base_url: Its root of the API, which needs its key, so that no key goes to a server that
             it was not given for; None for the model's own where there is a key.
         context_window_tokens: Size of its window; None for what the model catalogue says.
     """
 
     model: str
-    api_key: SecretStr | None = None
+    api_key: SecretStr | str | None = None
     base_url: str | None = None
     context_window_tokens: int | None = None
 
@@ -231,7 +231,7 @@ class FallbackPolicy:
 
     def _other_accounts(self, failed: FallbackStep) -> Iterator[FallbackStep]:
         for account in self.accounts:
-            yield FallbackStep(failed.model, account.api_key, account.base_url)
+            yield FallbackStep(failed.model, _secret(account.api_key), account.base_url)
         for model in self._listed():
             # A model with a key of its own does not use the account that failed.
             if model.api_key is not None:
@@ -354,8 +354,9 @@ async def arun_with_fallbacks(
 
 def _step(model: FallbackModel, failed: FallbackStep) -> FallbackStep:
     """Use the model's own key and server, or both of the call that failed: never a mixture."""
-    account = failed if model.api_key is None else model
-    return FallbackStep(model.model, account.api_key, account.base_url)
+    if model.api_key is None:
+        return FallbackStep(model.model, failed.api_key, failed.base_url)
+    return FallbackStep(model.model, _secret(model.api_key), model.base_url)
 
 
 def _kind(error: Exception) -> ErrorKind:

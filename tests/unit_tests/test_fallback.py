@@ -294,7 +294,7 @@ def test_every_call_comes_to_an_end_and_no_way_is_tried_twice(
 
 
 def test_a_key_given_as_text_is_hidden() -> None:
-    account = FallbackAccount("sk-hidden-key")  # type: ignore[arg-type]
+    account = FallbackAccount("sk-hidden-key")
     assert account.api_key == SecretStr("sk-hidden-key")
     assert "hidden" not in repr(account)
 
@@ -331,7 +331,7 @@ def test_policies_can_be_copied_and_pickled() -> None:
         (lambda: FallbackPolicy(actions={"oops": "none"}), "actions"),
         (lambda: FallbackPolicy(actions={"timeout": "retry"}), "actions"),
         (lambda: FallbackPolicy(actions=["timeout"]), "actions"),  # type: ignore[arg-type]
-        (lambda: FallbackAccount(""), "api_key"),  # type: ignore[arg-type]
+        (lambda: FallbackAccount(""), "api_key"),
         (lambda: FallbackAccount(7), "api_key"),  # type: ignore[arg-type]
         (lambda: FallbackAccount(SecretStr("k"), "ftp://x"), "base_url"),
         (lambda: FallbackModel("m", context_window_tokens=0), "context_window_tokens"),
