@@ -12,6 +12,7 @@ from langchain_tamma_openai._version import __version__
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
+    from langchain_tamma_openai.chunk_buffer import ChunkBuffer
     from langchain_tamma_openai.config import TammaOpenAIConfig
     from langchain_tamma_openai.errors import (
         AuthenticationError,
@@ -48,7 +49,26 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.kinds import ErrorKind
     from langchain_tamma_openai.models import ModelCatalog, ModelInfo
     from langchain_tamma_openai.pricing import Cost, CostCalculator
+    from langchain_tamma_openai.resilience.advice import ErrorAdvice, advise
+    from langchain_tamma_openai.resilience.circuit import (
+        CircuitBreaker,
+        CircuitEvent,
+        CircuitKey,
+        CircuitListener,
+    )
     from langchain_tamma_openai.resilience.classify import ClassifiedError, ErrorClassifier
+    from langchain_tamma_openai.resilience.fallback import (
+        FallbackAccount,
+        FallbackModel,
+        FallbackPolicy,
+        Fallbacks,
+        FallbackStep,
+        arun_with_fallbacks,
+        run_with_fallbacks,
+    )
+    from langchain_tamma_openai.resilience.limits import OpenAIRateLimiter
+    from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
+    from langchain_tamma_openai.resilience.quota import QuotaInfo, QuotaKey, QuotaMemory
     from langchain_tamma_openai.resilience.retry import RetryPolicy
     from langchain_tamma_openai.tokens import TokenCounter
     from langchain_tamma_openai.usage.callbacks import (
@@ -59,6 +79,21 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.usage.totals import UsageTotals
 
 _HOMES = {
+    "chunk_buffer": ("ChunkBuffer",),
+    "resilience.advice": ("ErrorAdvice", "advise"),
+    "resilience.circuit": ("CircuitBreaker", "CircuitEvent", "CircuitKey", "CircuitListener"),
+    "resilience.fallback": (
+        "FallbackAccount",
+        "FallbackModel",
+        "FallbackPolicy",
+        "FallbackStep",
+        "Fallbacks",
+        "arun_with_fallbacks",
+        "run_with_fallbacks",
+    ),
+    "resilience.quota": ("QuotaInfo", "QuotaKey", "QuotaMemory"),
+    "resilience.limits": ("OpenAIRateLimiter",),
+    "resilience.limits_info": ("RateLimitInfo",),
     "chat_models.base": ("ChatTammaOpenAI",),
     "config": ("TammaOpenAIConfig",),
     "errors": (
@@ -113,6 +148,11 @@ __all__ = [
     "AuthenticationError",
     "BudgetExceededError",
     "ChatTammaOpenAI",
+    "ChunkBuffer",
+    "CircuitBreaker",
+    "CircuitEvent",
+    "CircuitKey",
+    "CircuitListener",
     "CircuitOpenError",
     "ClassifiedError",
     "ConfigurationError",
@@ -122,8 +162,14 @@ __all__ = [
     "ContextOverflowError",
     "Cost",
     "CostCalculator",
+    "ErrorAdvice",
     "ErrorClassifier",
     "ErrorKind",
+    "FallbackAccount",
+    "FallbackModel",
+    "FallbackPolicy",
+    "FallbackStep",
+    "Fallbacks",
     "InvalidParameterError",
     "InvalidRequestError",
     "InvalidToolError",
@@ -132,11 +178,16 @@ __all__ = [
     "ModelInfo",
     "ModelOverloadedError",
     "NotFoundError",
+    "OpenAIRateLimiter",
     "OutputTruncatedError",
     "PermissionDeniedError",
     "PromptError",
     "QuotaExceededError",
+    "QuotaInfo",
+    "QuotaKey",
+    "QuotaMemory",
     "RateLimitError",
+    "RateLimitInfo",
     "RefusalError",
     "RequestTimeoutError",
     "RequestTooLargeError",
@@ -153,9 +204,12 @@ __all__ = [
     "UsageCallbackHandler",
     "UsageTotals",
     "__version__",
+    "advise",
+    "arun_with_fallbacks",
     "get_usage_callback",
     "hash_api_key",
     "redact_api_key",
+    "run_with_fallbacks",
 ]
 
 
