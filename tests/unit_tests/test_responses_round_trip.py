@@ -8,9 +8,10 @@ from typing import cast
 
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from responses_events import stream
 from responses_replay import VERSIONS, Json, Wire, WireModel, merged, plain, sse
 from test_responses_output import ITEMS, response
-from test_responses_stream import CASES, stream
+from test_responses_stream import CASES
 
 from langchain_tamma_openai.wire.responses_input import responses_input
 
