@@ -97,7 +97,7 @@ end
 local function due(b, cost, at)
   if not limit(b) or cost <= 0 then return at end
   refill(b, at)
-  if b.spent == 0 and not b.seen then return at end
+  if b.spent == 0 and b.at < b.ramp then return at end
   local needed = math.min(cost, burst(b))
   local afford = at + seconds_to(b, needed)
   return math.max(afford, spaced(b, cost, math.max(b.level, needed) - cost))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["OpenAIRateLimiter", "Permit", "RateLimitInfo"]
 
 _MOST = 10**12
-_REDIS_SCHEMES = ("redis", "rediss", "unix")
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 _numbers = count(1)
 _process = (0, "")
 
@@ -309,7 +309,7 @@ def _open_store(
 ) -> Store:
     if storage == "memory://":
         return MemoryStore(limits)
-    if storage.partition("://")[0] not in _REDIS_SCHEMES:
+    if not storage.startswith(_REDIS_SCHEMES):
         _refuse(
             "storage",
             shown(safe_url(storage)),

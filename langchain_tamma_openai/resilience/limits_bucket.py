@@ -117,7 +117,7 @@ class Bucket:
         if self.limit is None or cost <= 0:
             return now_s
         self.refill(now_s)
-        if self.spent == 0 and self.seen_s is None:
+        if self.spent == 0 and self.at_s < self.ramp_until_s:
             return now_s  # one call has to go first: its answer tells what is left
         afford_s = now_s + self._seconds_to(min(cost, self.burst))
         left = max(self.level, min(cost, self.burst)) - cost

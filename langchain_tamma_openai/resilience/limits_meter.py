@@ -137,7 +137,7 @@ class Meter:
             self.paused_until_s = max(self.paused_until_s, now_s + info.retry_after_s)
 
     def _unsure(self, grant: Grant | None) -> tuple[float, float]:
-        """Add up calls an answer may not have counted: later ones, and earlier ones on their way."""
+        """Add up calls an answer may not have counted: later ones, earlier ones on their way."""
         calls = self.under_way.values()
         if grant is None:
             return float(len(calls)), sum(call.tokens for call in calls)
