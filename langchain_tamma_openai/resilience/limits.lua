@@ -150,7 +150,22 @@ local function keep()
   for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, set.expiry) end
 end
 
-local function sent_name(ident, cost, mark) return string.format('%s %d %.17g', ident, cost, mark) end
+-- Calls not answered yet, and the tokens of all of them.
+local function sent_name(ident, cost) return string.format('%s %d', ident, cost) end
+
+local function answered(ident, cost)
+  if redis.call('ZREM', sent, sent_name(ident, cost)) == 0 then return false end
+  redis.call('HINCRBY', state, 'sent_tokens', string.format('%d', -cost))
+  return true
+end
+
+local function under_way()
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', sent, '-inf', now - set.arrived)) do
+    local ident, cost = string.match(name, '^(%S+) (%S+)$')
+    answered(ident, tonumber(cost))
+  end
+  return redis.call('ZCARD', sent), tonumber(redis.call('HGET', state, 'sent_tokens') or '0')
+end
 
 local function held()
   redis.call('ZREMRANGEBYSCORE', slots, '-inf', now)
@@ -184,15 +199,16 @@ end
 
 local function let_through()
   drop(call.ident)
+  local count, sum = under_way()
   spend(requests, 1, now)
   spend(tokens, call.tokens, now)
-  redis.call('ZREMRANGEBYSCORE', sent, '-inf', now - set.arrived)
-  redis.call('ZADD', sent, text(now), sent_name(call.ident, call.tokens, requests.spent))
+  redis.call('ZADD', sent, text(now), sent_name(call.ident, call.tokens))
+  redis.call('HINCRBY', state, 'sent_tokens', string.format('%d', call.tokens))
   if call.slot and concurrency then
     redis.call('ZADD', slots, text(now + set.slot_lease), call.ident)
   end
   keep()
-  return {'go', text(now), text(requests.spent), text(tokens.spent)}
+  return {'go', text(now), text(requests.spent - count), text(tokens.spent - sum)}
 end
 
 local function stand_in_line(seconds)
@@ -202,21 +218,6 @@ local function stand_in_line(seconds)
   local lease = now + seconds + set.wait_lease
   redis.call('HSET', wants, call.ident,
     string.format('%d %d %.17g', call.tokens, call.slot and 1 or 0, lease))
-end
-
--- How sure an answer can be: calls it may not have counted, after its own or still on their way.
-local function unsure(mark, tokens_mark)
-  redis.call('ZREMRANGEBYSCORE', sent, '-inf', now - set.arrived)
-  if redis.call('ZCARD', sent) > set.most_unsure then return 0, 0, false end
-  local count, sum = 0, 0
-  for _, name in ipairs(redis.call('ZRANGE', sent, 0, -1)) do
-    local cost, other = string.match(name, ' (%S+) (%S+)$')
-    if not mark or tonumber(other) < mark then count, sum = count + 1, sum + tonumber(cost) end
-  end
-  if mark then
-    count, sum = count + requests.spent - mark, sum + tokens.spent - tokens_mark
-  end
-  return math.max(0, count), math.max(0, sum), true
 end
 
 local function seen(b)
@@ -254,20 +255,11 @@ function operations.give_back()
   redis.call('HDEL', wants, call.ident)
   redis.call('ZREM', slots, call.ident)
   if in_line then return {} end
-  local mark, cost = optional(call.mark), call.tokens
-  if mark then
-    redis.call('ZREM', sent, sent_name(call.ident, cost, mark))
-  else -- the answer to `take` was lost, so the caller cannot know whether it went through
-    local found = false
-    for _, name in ipairs(redis.call('ZRANGE', sent, 0, -1)) do
-      if string.sub(name, 1, #call.ident + 1) == call.ident .. ' ' then
-        found = redis.call('ZREM', sent, name) == 1
-      end
-    end
-    if not found then return {} end
-  end
+  -- If the answer to `take` was lost, the caller does not know whether it went through.
+  local went = answered(call.ident, call.tokens) or call.went
+  if not went then return {} end
   give_back(requests, 1)
-  give_back(tokens, cost)
+  give_back(tokens, call.tokens)
   keep()
   return {}
 end
@@ -283,7 +275,7 @@ end
 
 function operations.release()
   redis.call('ZREM', slots, call.ident)
-  redis.call('ZREM', sent, sent_name(call.ident, call.tokens, call.mark))
+  answered(call.ident, call.tokens)
   return {}
 end
 
@@ -296,15 +288,17 @@ function operations.renew()
 end
 
 function operations.observe()
-  local mark, elapsed = optional(call.mark), 0
-  if mark then
-    redis.call('ZREM', sent, sent_name(call.ident, call.tokens, mark))
+  if call.went then answered(call.ident, call.tokens) end
+  local count, sum = under_way()
+  local elapsed = 0
+  if call.went then
     elapsed = now - call.at
+    count = math.max(0, requests.spent - call.requests_mark)
+    sum = math.max(0, tokens.spent - call.tokens_mark)
   end
-  local count, sum, sure = unsure(mark, optional(call.tokens_mark))
   local r, t = call.requests, call.reading
-  hear(requests, optional(r[1]), optional(r[2]), r[3], elapsed, count, sure)
-  hear(tokens, optional(t[1]), optional(t[2]), t[3], elapsed, sum, sure)
+  hear(requests, optional(r[1]), optional(r[2]), r[3], elapsed, count, call.went)
+  hear(tokens, optional(t[1]), optional(t[2]), t[3], elapsed, sum, call.went)
   if call.refused and r[2] == cjson.null and t[2] == cjson.null then
     for _, b in ipairs({requests, tokens}) do
       refill(b, now)

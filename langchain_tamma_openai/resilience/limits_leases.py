@@ -5,6 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+if TYPE_CHECKING:
+    from langchain_tamma_openai.resilience.limits_store import Ticket
 
 
 class LeaseKeeper:
@@ -23,14 +28,14 @@ class LeaseKeeper:
 
     def after_fork(self) -> None:
         """Forget the leases of the parent process, which keeps them."""
-        self._keys: dict[str, str] = {}
+        self._tickets: WeakValueDictionary[str, Ticket] = WeakValueDictionary()
         self._lock = threading.Lock()
         self._stop: SimpleQueue[None] | None = None
 
-    def hold(self, ident: str, key: str) -> None:
-        """Renew a lease from now on."""
+    def hold(self, ticket: Ticket) -> None:
+        """Renew a lease from now on, until it is dropped or its ticket is no more."""
         with self._lock:
-            self._keys[ident] = key
+            self._tickets[ticket.ident] = ticket
             if self._stop is None:
                 self._stop = SimpleQueue()
                 threading.Thread(
@@ -39,7 +44,7 @@ class LeaseKeeper:
 
     def drop(self, ident: str) -> None:
         """Renew it no longer; the thread ends with the last one. Never waits for a lock."""
-        if self._keys.pop(ident, None) is not None and not self._keys:
+        if self._tickets.pop(ident, None) is not None and not self._tickets:
             stop = self._stop
             if stop is not None:
                 stop.put(None)
@@ -49,9 +54,9 @@ class LeaseKeeper:
             try:
                 stop.get(timeout=self._every_s)
             except Empty:
-                if keys := dict(self._keys):
+                if keys := {ticket.ident: ticket.key for ticket in self._tickets.values()}:
                     self._renew(keys)
             with self._lock:
-                if not self._keys:
+                if not self._tickets:
                     self._stop = None
                     return

@@ -55,7 +55,9 @@ class Line:
                     return
                 if self.meter.due_s(head.tokens, now_s) > now_s:
                     return
-                head.grant = self.meter.let_through(head.ident, head.tokens, now_s, slot=head.slot)
+                head.grant = self.meter.let_through(
+                    head.ident, head.tokens, now_s, head if head.slot else None
+                )
             del self.waiting[head.ident]
             head.signal.wake()
 
@@ -73,9 +75,10 @@ class Line:
         self.advance(now_s)
         if ticket.grant is not None:
             return None
+        wait_s = self._next_look_s(ticket, now_s)
         if not ticket.waits:
             del self.waiting[ticket.ident]
-        return self._next_look_s(ticket, now_s)
+        return wait_s
 
     def _next_look_s(self, ticket: Ticket, now_s: float) -> float:
         """Only the head knows when it is due; the others are woken, and look again in case."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from langchain_tamma_openai.resilience.headers import MAX_RETRY_AFTER_S
 from langchain_tamma_openai.resilience.limits_bucket import Bucket
@@ -11,8 +12,6 @@ from langchain_tamma_openai.resilience.limits_info import RateLimitInfo, reading
 
 ARRIVED_S = 60.0
 """A call let through this long ago has reached the server, or never will."""
-MOST_UNSURE = 2000
-"""With more calls on their way than this, what an answer says is too vague to raise a level."""
 _ROUNDING = 1e-6
 
 
@@ -37,11 +36,15 @@ class Limits:
 class Grant:
     """A call that was let through.
 
+    The server may count calls in another order than they were let through. What an answer may not
+    have counted are the calls after its own, and those before it that were not answered yet when
+    it was let through; the marks are set so that a later total less the mark is just that.
+
     Attributes:
         at_s: When.
         tokens: Its estimated tokens.
-        requests_mark: Requests spent until then, this one included.
-        tokens_mark: Tokens spent until then, this one included.
+        requests_mark: Requests spent until then, less those not answered yet.
+        tokens_mark: Tokens spent until then, less those not answered yet.
     """
 
     at_s: float
@@ -58,8 +61,9 @@ class Meter:
     tokens: Bucket
     concurrency: int | None
     paused_until_s: float = -math.inf
-    slots: set[str] = field(default_factory=set)
+    slots: WeakValueDictionary[str, object] = field(default_factory=WeakValueDictionary)
     under_way: dict[str, Grant] = field(default_factory=dict)
+    tokens_under_way: float = 0.0
 
     @classmethod
     def of(cls, limits: Limits, now_s: float) -> Meter:
@@ -81,15 +85,30 @@ class Meter:
         """Whether one more call may be under way."""
         return self.concurrency is None or len(self.slots) < self.concurrency
 
-    def let_through(self, ident: str, tokens: float, now_s: float, *, slot: bool) -> Grant:
-        """Charge a call and remember it until it is answered."""
+    def let_through(
+        self, ident: str, tokens: float, now_s: float, holder: object | None = None
+    ) -> Grant:
+        """Charge a call and remember it until it is answered.
+
+        Args:
+            ident: Name of the call.
+            tokens: Its estimated tokens.
+            now_s: The present.
+            holder: Holds a slot for as long as it exists, at most; None to need none.
+        """
         self._forget_arrived(now_s)
         self.requests.spend(1.0, now_s)
         self.tokens.spend(tokens, now_s)
-        grant = Grant(now_s, tokens, self.requests.spent, self.tokens.spent)
+        grant = Grant(
+            now_s,
+            tokens,
+            self.requests.spent - len(self.under_way),
+            self.tokens.spent - self.tokens_under_way,
+        )
         self.under_way[ident] = grant
-        if slot and self.concurrency is not None:
-            self.slots.add(ident)
+        self.tokens_under_way += tokens
+        if holder is not None and self.concurrency is not None:
+            self.slots[ident] = holder
         return grant
 
     def _forget_arrived(self, now_s: float) -> None:
@@ -97,7 +116,11 @@ class Meter:
             ident, oldest = next(iter(self.under_way.items()))
             if now_s - oldest.at_s < ARRIVED_S:
                 return
-            del self.under_way[ident]
+            self._answered(ident)
+
+    def _answered(self, ident: str) -> None:
+        if (grant := self.under_way.pop(ident, None)) is not None:
+            self.tokens_under_way -= grant.tokens
 
     def give_back(self, ident: str, grant: Grant, now_s: float) -> None:
         """Undo a call that was never sent."""
@@ -107,8 +130,8 @@ class Meter:
 
     def release(self, ident: str) -> None:
         """End a call."""
-        self.slots.discard(ident)
-        self.under_way.pop(ident, None)
+        self.slots.pop(ident, None)
+        self._answered(ident)
 
     def observe(
         self, info: RateLimitInfo, ident: str, grant: Grant | None, now_s: float, *, refused: bool
@@ -122,29 +145,23 @@ class Meter:
             now_s: The present.
             refused: Whether the answer was a 429.
         """
-        self.under_way.pop(ident, None)
+        self._answered(ident)
         self._forget_arrived(now_s)
         of_requests, of_tokens = readings(info)
-        elapsed_s = 0.0 if grant is None else now_s - grant.at_s
-        sure = len(self.under_way) <= MOST_UNSURE
-        requests, tokens = self._unsure(grant) if sure else (0.0, 0.0)
-        self.requests.hear(of_requests, now_s, elapsed_s, requests, sure=sure)
-        self.tokens.hear(of_tokens, now_s, elapsed_s, tokens, sure=sure)
+        if grant is None:
+            elapsed_s, requests, tokens = 0.0, float(len(self.under_way)), self.tokens_under_way
+        else:
+            elapsed_s = now_s - grant.at_s
+            requests = self.requests.spent - grant.requests_mark
+            tokens = self.tokens.spent - grant.tokens_mark
+        sure = grant is not None
+        self.requests.hear(of_requests, now_s, elapsed_s, max(0.0, requests), sure=sure)
+        self.tokens.hear(of_tokens, now_s, elapsed_s, max(0.0, tokens), sure=sure)
         if refused and of_requests.remaining is None and of_tokens.remaining is None:
             self.requests.drain(now_s)
             self.tokens.drain(now_s)
         if info.retry_after_s is not None and info.retry_after_s <= MAX_RETRY_AFTER_S:
             self.paused_until_s = max(self.paused_until_s, now_s + info.retry_after_s)
-
-    def _unsure(self, grant: Grant | None) -> tuple[float, float]:
-        """Add up calls an answer may not have counted: later ones, earlier ones on their way."""
-        calls = self.under_way.values()
-        if grant is None:
-            return float(len(calls)), sum(call.tokens for call in calls)
-        earlier = [call for call in calls if call.requests_mark < grant.requests_mark]
-        requests = self.requests.spent - grant.requests_mark + len(earlier)
-        tokens = self.tokens.spent - grant.tokens_mark + sum(call.tokens for call in earlier)
-        return max(0.0, requests), max(0.0, tokens)
 
     def info(self, now_s: float, waiting: int) -> RateLimitInfo:
         """Describe the present."""

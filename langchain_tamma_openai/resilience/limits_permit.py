@@ -25,8 +25,8 @@ class Permit:
     """Leave to send one request, from `OpenAIRateLimiter.reserve` or `areserve`.
 
     Release it when the request is over, or use it as a context manager (`with`, `async with`),
-    which does so. The methods with an `a` in front are for event loops. None of them raises, and
-    repeating one changes nothing.
+    which does so; a forgotten one frees its slot when it is garbage collected. The methods with an
+    `a` in front are for event loops. None of them raises, and repeating one changes nothing.
 
     Attributes:
         key: What the limits belong to.

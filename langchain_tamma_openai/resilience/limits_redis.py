@@ -24,7 +24,7 @@ from langchain_tamma_openai.resilience.limits_info import (
     readings,
 )
 from langchain_tamma_openai.resilience.limits_leases import LeaseKeeper
-from langchain_tamma_openai.resilience.limits_meter import ARRIVED_S, MOST_UNSURE, Grant, Limits
+from langchain_tamma_openai.resilience.limits_meter import ARRIVED_S, Grant, Limits
 from langchain_tamma_openai.resilience.limits_store import (
     RECHECK_PER_PLACE_S,
     RECHECK_S,
@@ -40,7 +40,7 @@ from langchain_tamma_openai.resilience.limits_store import (
 if TYPE_CHECKING:
     from langchain_tamma_openai.errors import StorageError
 
-WAIT_LEASE_S = 3.0
+WAIT_LEASE_S = 1.5
 """A waiting call that does not look again this long after it meant to has left the line."""
 SLOT_LEASE_S = 10.0
 """A slot becomes free this long after the process that held it died."""
@@ -80,7 +80,6 @@ class RedisStore:
                 "ramp": bucket.RAMP_S,
                 "ease": bucket.EASE,
                 "arrived": ARRIVED_S,
-                "most_unsure": MOST_UNSURE,
                 "recheck": RECHECK_S,
                 "recheck_per_place": RECHECK_PER_PLACE_S,
                 "slot_recheck": SLOT_RECHECK_S,
@@ -172,7 +171,7 @@ class RedisStore:
         at_s, requests_mark, tokens_mark = map(float, values)
         ticket.grant = Grant(at_s, ticket.tokens, requests_mark, tokens_mark)
         if ticket.slot and self._concurrency is not None:
-            self._leases.hold(ticket.ident, ticket.key)
+            self._leases.hold(ticket)
         return None
 
     def tell(self, note: Note) -> None:
@@ -241,23 +240,30 @@ def _texts(answer: object) -> list[str]:
 
 
 def _known(ticket: Ticket) -> dict[str, Argument]:
-    mark = None if ticket.grant is None else ticket.grant.requests_mark
-    return {"ident": ticket.ident, "tokens": ticket.tokens, "mark": mark}
+    return {
+        "ident": ticket.ident,
+        "tokens": ticket.tokens,
+        "went": ticket.grant is not None,
+    }
 
 
 def _news(info: RateLimitInfo, ticket: Ticket | None) -> dict[str, Argument]:
     requests, tokens = readings(info)
     pause_s = info.retry_after_s
     news: dict[str, Argument] = {
-        "mark": None,
-        "tokens_mark": None,
+        "went": False,
         "requests": _numbers(requests),
         "reading": _numbers(tokens),
         "pause": None if pause_s is None or pause_s > MAX_RETRY_AFTER_S else pause_s,
     }
-    if ticket is not None and ticket.grant is not None:
+    if ticket is not None and (grant := ticket.grant) is not None:
         ticket.answered = True
-        news |= {**_known(ticket), "at": ticket.grant.at_s, "tokens_mark": ticket.grant.tokens_mark}
+        news |= _known(ticket)
+        news |= {
+            "at": grant.at_s,
+            "requests_mark": grant.requests_mark,
+            "tokens_mark": grant.tokens_mark,
+        }
     return news
 
 

@@ -67,7 +67,7 @@ class TaskSignal:
         self._event.clear()
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Ticket:
     """A call's place in the line.
 

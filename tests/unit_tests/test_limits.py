@@ -275,13 +275,15 @@ class TestPermit:
         assert status.limit_requests == 60
         assert status.retry_after_s == pytest.approx(30, abs=1)
 
-    def test_a_model_that_forgets_its_permits_keeps_its_requests_counted(self) -> None:
-        limiter = OpenAIRateLimiter(60)
-        for _ in range(3):
+    def test_forgotten_permits_stay_counted_and_free_their_slots(self) -> None:
+        limits = Limits(requests=600, concurrency=2, threshold=1.0)
+        limiter = OpenAIRateLimiter(storage=MemoryStore(limits, lambda: 0.0))
+        for _ in range(6):
             limiter.reserve()
-        gc.collect()
+            gc.collect()
 
-        assert limiter.status().remaining_requests == 57
+        status = limiter.status()
+        assert (status.remaining_requests, status.in_flight) == (594, 0)
 
 
 class TestWaiting:
@@ -297,7 +299,7 @@ class TestWaiting:
 
     def test_a_deadline_ends_the_wait(self) -> None:
         limiter = OpenAIRateLimiter(max_concurrency=1)
-        limiter.reserve()
+        _held = limiter.reserve()
 
         with pytest.raises(RateLimitError, match=r"deadline of 0\.01 s") as caught:
             limiter.reserve(deadline_s=0.01)
@@ -307,7 +309,7 @@ class TestWaiting:
 
     async def test_a_deadline_ends_the_wait_in_an_event_loop(self) -> None:
         limiter = OpenAIRateLimiter(max_concurrency=1)
-        await limiter.areserve()
+        _held = await limiter.areserve()
 
         with pytest.raises(RateLimitError, match="deadline of 0 s"):
             await limiter.areserve(deadline_s=0)
@@ -327,7 +329,7 @@ class TestWaiting:
 
     def test_an_interrupted_thread_leaves_the_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
         limiter = OpenAIRateLimiter(max_concurrency=1)
-        limiter.reserve()
+        _held = limiter.reserve()
 
         def interrupted(_signal: ThreadSignal, _seconds: float) -> None:
             raise KeyboardInterrupt
@@ -537,7 +539,7 @@ SERVERS = st.one_of(
     configured=st.booleans(),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_a_server_that_enforces_limits_never_refuses(
     *, server: EnforcingServer, workers: int, configured: bool, seed: int
 ) -> None:
@@ -553,16 +555,16 @@ def test_a_server_that_enforces_limits_never_refuses(
 
 @pytest.mark.parametrize("tells", [True, False], ids=["headers", "no headers"])
 @pytest.mark.parametrize(
-    ("rpm", "tpm"), [(600, 30_000), (60, 60_000), (5_000, 20_000), (3, 40_000)]
+    ("rpm", "tpm", "seconds"),
+    [(600, 30_000, 10), (60, 60_000, 60), (5_000, 20_000, 10), (3, 40_000, 120)],
 )
-@pytest.mark.parametrize("seconds", [10.0, 120.0])
 def test_nine_tenths_of_what_is_allowed_are_used(
     *, rpm: int, tpm: int, tells: bool, seconds: float
 ) -> None:
     server = EnforcingServer(rpm, tpm, tells=tells)
     traffic = Traffic(server, random.Random(rpm))  # noqa: S311 - no secret
 
-    run(traffic.loop, traffic.flow(100, seconds))
+    run(traffic.loop, traffic.flow(30, seconds))
 
     assert server.refused == 0
     assert server.use(seconds) >= 0.9
