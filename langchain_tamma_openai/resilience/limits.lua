@@ -25,30 +25,26 @@ local function by_server(b)
   return b.period == set.minute and b.said <= b.configured
 end
 
-local function limit(b)
-  if by_server(b) then return b.said end
-  return b.configured
+local function derive(b)
+  local server = by_server(b)
+  b.limit = server and b.said or b.configured
+  b.rate = (b.limit or 0) / (server and b.period or set.minute)
+  b.burst = (b.limit or 0) - b.rate * set.slack
+  b.ramp_rate = (1 - set.start) * b.burst / set.ramp_seconds
 end
-
-local function rate(b)
-  if by_server(b) then return b.said / b.period end
-  return (b.configured or 0) / set.minute
-end
-
-local function burst(b) return (limit(b) or 0) - rate(b) * set.slack end
-
-local function ramp_rate(b) return (1 - set.start) * burst(b) / set.ramp end
 
 local function begin(b)
-  b.at, b.level, b.ramp = now, set.start * burst(b), now + set.ramp
+  b.at, b.level, b.ramp = now, set.start * b.burst, now + set.ramp_seconds
 end
 
 local function load(name, configured)
   local values = redis.call('HMGET', state, unpack(STORED[name]))
   local b = {name = name, configured = configured}
   for i, field in ipairs(FIELDS) do b[field] = values[i] and tonumber(values[i]) or nil end
+  b.period = b.period or set.minute
+  derive(b)
   if b.at then return b end
-  b.at, b.level, b.ramp, b.last, b.spent, b.period = now, 0, 0, -1e18, 0, set.minute
+  b.at, b.level, b.ramp, b.last, b.spent = now, 0, 0, -1e18, 0
   if configured then begin(b) end
   return b
 end
@@ -70,12 +66,12 @@ local function copy(b)
   return twin
 end
 
-local function available(b) return b.level + ramp_rate(b) * math.max(0, b.ramp - b.at) end
+local function available(b) return b.level + b.ramp_rate * math.max(0, b.ramp - b.at) end
 
 local function refill(b, at)
   if at <= b.at then return end
   local ramped = math.max(0, math.min(at, b.ramp) - b.at)
-  b.level = math.min(burst(b), b.level + rate(b) * (at - b.at) + ramp_rate(b) * ramped)
+  b.level = math.min(b.burst, b.level + b.rate * (at - b.at) + b.ramp_rate * ramped)
   b.at = at
 end
 
@@ -83,22 +79,22 @@ local function seconds_to(b, level)
   local missing = level - b.level
   if missing <= 0 then return 0 end
   local ramp = math.max(0, b.ramp - b.at)
-  local fast = rate(b) + ramp_rate(b)
+  local fast = b.rate + b.ramp_rate
   if missing <= fast * ramp then return missing / fast end
-  return ramp + (missing - fast * ramp) / rate(b)
+  return ramp + (missing - fast * ramp) / b.rate
 end
 
 local function spaced(b, cost, left)
-  local zone = (1 - set.threshold) * burst(b)
+  local zone = (1 - set.threshold) * b.burst
   if left >= zone or zone <= 0 then return b.last end
-  return b.last + cost / (rate(b) * (1 + set.ease * math.max(0, left) / zone))
+  return b.last + cost / (b.rate * (1 + set.ease * math.max(0, left) / zone))
 end
 
 local function due(b, cost, at)
-  if not limit(b) or cost <= 0 then return at end
+  if not b.limit or cost <= 0 then return at end
   refill(b, at)
   if b.spent == 0 and b.at < b.ramp then return at end
-  local needed = math.min(cost, burst(b))
+  local needed = math.min(cost, b.burst)
   local afford = at + seconds_to(b, needed)
   return math.max(afford, spaced(b, cost, math.max(b.level, needed) - cost))
 end
@@ -111,14 +107,15 @@ end
 
 local function give_back(b, cost)
   refill(b, now)
-  b.spent, b.level = b.spent - cost, math.min(burst(b), b.level + cost)
+  b.spent, b.level = b.spent - cost, math.min(b.burst, b.level + cost)
 end
 
 local function hear(b, said, remaining, period, elapsed, unsure, sure)
   if not said then return end
   refill(b, now)
-  local first = not limit(b)
+  local first = not b.limit
   b.said, b.period = said, period
+  derive(b)
   if first then begin(b) end
   if not remaining then return end
   b.level, b.ramp = available(b), math.min(b.ramp, now)
@@ -128,7 +125,7 @@ local function hear(b, said, remaining, period, elapsed, unsure, sure)
   elseif sure and by_server(b) then
     b.level = math.max(b.level, left - unsure)
   end
-  b.level = math.min(b.level, left + said / period * elapsed, burst(b))
+  b.level = math.min(b.level, left + said / period * elapsed, b.burst)
   b.seen = now
 end
 
@@ -178,23 +175,27 @@ local function drop(ident)
 end
 
 -- Spend, in a copy of the buckets, what the calls ahead will spend; those whose process died do not.
-local function after_those_ahead(place)
-  local r, t, at, count, with_slot = copy(requests), copy(tokens), now, 0, 0
-  local ahead = place > 0 and redis.call('ZRANGE', line, 0, place - 1) or {}
-  for _, ident in ipairs(ahead) do
-    local want = redis.call('HGET', wants, ident)
-    local cost, slot, lease = string.match(want or '', '^(%S+) (%S+) (%S+)$')
+-- It ends where it is clear that this call is to look again before it can be due.
+local function after_those_ahead(place, patience)
+  local r, t, at, with_slot = copy(requests), copy(tokens), now, 0
+  local walked = math.min(place, set.most_walked)
+  local ahead = walked > 0 and redis.call('ZRANGE', line, 0, walked - 1) or {}
+  local wanted = walked > 0 and redis.call('HMGET', wants, unpack(ahead)) or {}
+  for i, ident in ipairs(ahead) do
+    local cost, slot, lease = string.match(wanted[i] or '', '^(%S+) (%S+) (%S+)$')
     if not cost or tonumber(lease) < now then
       drop(ident)
     else
       cost = tonumber(cost)
       at = math.max(at, due(r, 1, at), due(t, cost, at))
+      if at > now + patience then return at, with_slot end
       spend(r, 1, at)
       spend(t, cost, at)
-      count, with_slot = count + 1, with_slot + tonumber(slot)
+      with_slot = with_slot + tonumber(slot)
     end
   end
-  return math.max(paused, at, due(r, 1, at), due(t, call.tokens, at)), count, with_slot
+  if walked < place then return math.max(at, now + set.recheck / 4), with_slot end
+  return math.max(at, due(r, 1, at), due(t, call.tokens, at)), with_slot
 end
 
 local function let_through()
@@ -221,11 +222,11 @@ local function stand_in_line(seconds)
 end
 
 local function seen(b)
-  if not limit(b) then return '', '', '' end
+  if not b.limit then return '', '', '' end
   refill(b, now)
-  local missing = math.max(0, burst(b) - available(b))
-  local remaining = math.max(0, limit(b) - missing)
-  return text(limit(b)), text(math.floor(remaining + 1e-6)), text(missing / rate(b))
+  local missing = math.max(0, b.burst - available(b))
+  local remaining = math.max(0, b.limit - missing)
+  return text(b.limit), text(math.floor(remaining + 1e-6)), text(missing / b.rate)
 end
 
 -- Operations ------------------------------------------------------------------------------------
@@ -233,18 +234,20 @@ end
 local operations = {}
 
 function operations.take()
-  local most = limit(tokens)
+  local most = tokens.limit
   if most and call.tokens > most then
     drop(call.ident)
     return {'large', text(most)}
   end
   local place = redis.call('ZRANK', line, call.ident) or redis.call('ZCARD', line)
-  local at, ahead, ahead_with_slot = after_those_ahead(place)
+  local patience = set.recheck + set.recheck_per_place * place
+  local at, ahead_with_slot = after_those_ahead(place, patience)
+  at = math.max(at, paused)
   local has_slot = not (call.slot and concurrency) or held() + ahead_with_slot < concurrency
   if at <= now and has_slot then return let_through() end
   local seconds = at - now
   if seconds <= 0 then seconds = set.slot_recheck * (1 + ahead_with_slot) end
-  seconds = math.min(seconds, set.recheck + set.recheck_per_place * ahead)
+  seconds = math.min(seconds, patience)
   if call.waits then stand_in_line(seconds) end
   keep()
   return {'wait', text(seconds)}
@@ -267,7 +270,7 @@ end
 function operations.settle()
   refill(tokens, now)
   if not tokens.seen or now - tokens.seen > set.minute then
-    tokens.level = math.min(burst(tokens), tokens.level - call.excess)
+    tokens.level = math.min(tokens.burst, tokens.level - call.excess)
   end
   keep()
   return {}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     import redis.asyncio
 
 CONNECT_TIMEOUT_S = 2.0
-ANSWER_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 2.0
 MOST_CONNECTIONS = 32
 _ATTRIBUTE = "_tamma_openai_redis"
 _inherited: list[object] = []
@@ -30,6 +31,7 @@ class LoopClient:
             client: Connects at first use.
         """
         self.client = client
+        self.turns = asyncio.Semaphore(MOST_CONNECTIONS)
         self._closer: AsyncGenerator[None, None] | None = None
 
     async def close_with_loop(self) -> None:
@@ -42,7 +44,7 @@ class LoopClient:
         try:
             yield
         finally:
-            await self.client.aclose(close_connection_pool=True)
+            await self.client.aclose()
 
 
 class RedisClients:
@@ -55,31 +57,45 @@ class RedisClients:
             url: ``redis://``, ``rediss://`` or ``unix://``, with options as redis-py reads them.
         """
         self._url = url
+        self._begin()
+
+    def _begin(self) -> None:
         self._pid = os.getpid()
         self._sync: redis.Redis | None = None
+        # A queue that the garbage collector may use in the midst of its own use.
+        self._turns: SimpleQueue[None] = SimpleQueue()
+        for _ in range(MOST_CONNECTIONS):
+            self._turns.put(None)
 
-    def sync(self) -> redis.Redis:
-        """Return the client for threads."""
+    @contextmanager
+    def sync(self) -> Iterator[redis.Redis]:
+        """Wait for a turn and lend the client for threads."""
         self._leave_parent()
-        if self._sync is None:
-            import redis
-            from redis.backoff import NoBackoff
-            from redis.retry import Retry
+        turns = self._turns
+        turn = turns.get()
+        try:
+            if self._sync is None:
+                self._sync = self._open_sync()
+            yield self._sync
+        finally:
+            turns.put(turn)
 
-            pool = redis.BlockingConnectionPool.from_url(
-                self._url,
-                max_connections=MOST_CONNECTIONS,
-                timeout=ANSWER_TIMEOUT_S,
-                socket_connect_timeout=CONNECT_TIMEOUT_S,
-                socket_timeout=ANSWER_TIMEOUT_S,
-                retry=Retry(NoBackoff(), 1),
-                decode_responses=True,
-            )
-            self._sync = redis.Redis.from_pool(pool)
-        return self._sync
+    def _open_sync(self) -> redis.Redis:
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
 
-    async def running(self) -> redis.asyncio.Redis:
-        """Return the client of the running event loop."""
+        return redis.Redis.from_url(
+            self._url,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_timeout=ANSWER_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 1),
+            decode_responses=True,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[redis.asyncio.Redis]:
+        """Wait for a turn and lend the client of the running event loop."""
         self._leave_parent()
         loop = asyncio.get_running_loop()
         clients: dict[tuple[str, int], LoopClient] | None = getattr(loop, _ATTRIBUTE, None)
@@ -90,28 +106,26 @@ class RedisClients:
         if own is None:
             own = clients[self._url, self._pid] = LoopClient(self._open())
             await own.close_with_loop()
-        return own.client
+        async with own.turns:
+            yield own.client
 
     def _open(self) -> redis.asyncio.Redis:
         import redis.asyncio as aio
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
 
-        pool = aio.BlockingConnectionPool.from_url(
+        return aio.Redis.from_url(
             self._url,
-            max_connections=MOST_CONNECTIONS,
-            timeout=ANSWER_TIMEOUT_S,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
             socket_timeout=ANSWER_TIMEOUT_S,
             retry=Retry(NoBackoff(), 1),
             decode_responses=True,
         )
-        return aio.Redis.from_pool(pool)
 
     def _leave_parent(self) -> None:
         if self._pid != os.getpid():
             _inherited.append(self._sync)
-            self._pid, self._sync = os.getpid(), None
+            self._begin()
 
     def close(self) -> None:
         """Close the connections of threads; the next use opens new ones."""
@@ -125,4 +139,4 @@ class RedisClients:
         self.close()
         clients = getattr(asyncio.get_running_loop(), _ATTRIBUTE, {})
         if (own := clients.pop((self._url, self._pid), None)) is not None:
-            await own.client.aclose(close_connection_pool=True)
+            await own.client.aclose()

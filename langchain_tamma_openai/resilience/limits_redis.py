@@ -45,6 +45,8 @@ WAIT_LEASE_S = 1.5
 SLOT_LEASE_S = 10.0
 """A slot becomes free this long after the process that held it died."""
 SLOT_RECHECK_S = 0.025
+MOST_WALKED = 200
+"""Calls ahead that are looked at one by one; who stands further back is not due anyway."""
 EXPIRY_S = 3600
 """Keys that nobody uses are gone after this long; limits learned are learned anew."""
 
@@ -77,17 +79,19 @@ class RedisStore:
                 "minute": MINUTE_S,
                 "slack": bucket.SLACK_S,
                 "start": bucket.START_SHARE,
-                "ramp": bucket.RAMP_S,
+                "ramp_seconds": bucket.RAMP_S,
                 "ease": bucket.EASE,
                 "arrived": ARRIVED_S,
                 "recheck": RECHECK_S,
                 "recheck_per_place": RECHECK_PER_PLACE_S,
                 "slot_recheck": SLOT_RECHECK_S,
+                "most_walked": MOST_WALKED,
                 "wait_lease": WAIT_LEASE_S,
                 "slot_lease": SLOT_LEASE_S,
                 "expiry": EXPIRY_S,
             }
         )
+        self._failures = 0
         self._leases = LeaseKeeper(self._renew, SLOT_LEASE_S / 3)
         _stores.add(self)
 
@@ -102,10 +106,12 @@ class RedisStore:
     def _ask(self, operation: str, key: str, **arguments: Argument) -> list[str]:
         from redis.exceptions import RedisError
 
+        before = self._failures
         try:
-            client = self._clients.sync()
-            script = client.register_script(self._script)
-            answer = script(self._keys(key), self._arguments(operation, arguments))
+            with self._clients.sync() as client:
+                self._fail_with_others(before)
+                script = client.register_script(self._script)
+                answer = script(self._keys(key), self._arguments(operation, arguments))
         except (RedisError, OSError) as exc:
             raise self._lost(exc) from exc
         return _texts(answer)
@@ -113,13 +119,20 @@ class RedisStore:
     async def _aask(self, operation: str, key: str, **arguments: Argument) -> list[str]:
         from redis.exceptions import RedisError
 
+        before = self._failures
         try:
-            client = await self._clients.running()
-            script = client.register_script(self._script)
-            answer = await script(self._keys(key), self._arguments(operation, arguments))
+            async with self._clients.running() as client:
+                self._fail_with_others(before)
+                script = client.register_script(self._script)
+                answer = await script(self._keys(key), self._arguments(operation, arguments))
         except (RedisError, OSError) as exc:
             raise self._lost(exc) from exc
         return _texts(answer)
+
+    def _fail_with_others(self, failures_before: int) -> None:
+        """Do not try what failed for others while this one waited for its turn."""
+        if self._failures != failures_before:
+            raise ConnectionError("it failed a moment ago")
 
     def _keys(self, key: str) -> list[str]:
         # The braces keep the keys of one line on one node of a cluster.
@@ -132,6 +145,7 @@ class RedisStore:
     def _lost(self, exc: Exception) -> StorageError:
         from langchain_tamma_openai.errors import StorageError
 
+        self._failures += 1
         return StorageError(
             f"The rate limits at {self._name} cannot be reached ({type(exc).__name__}: {exc}); "
             "start Redis there, correct the URL in storage=, or use storage='memory://'"

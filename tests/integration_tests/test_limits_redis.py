@@ -208,6 +208,19 @@ class TestDecisions:
         assert (status.waiting, status.in_flight) == (0, 0)
         await shared.aclose()
 
+    async def test_a_crowd_is_no_outage(self, place: str, caplog: pytest.LogCaptureFixture) -> None:
+        shared = limiter(place, requests_per_minute=60_000, on_storage_error="closed")
+
+        async def work() -> None:
+            async with await shared.areserve(10):
+                pass
+
+        await asyncio.gather(*(work() for _ in range(400)))
+
+        assert not caplog.records
+        assert (await shared.astatus()).waiting == 0
+        await shared.aclose()
+
     def test_without_blocking_it_says_whether_a_call_may_go(self, place: str) -> None:
         shared = limiter(place, requests_per_minute=10)
 
@@ -284,7 +297,8 @@ class Clocked(RedisStore):
         return told
 
     def move_to(self, now_s: float) -> None:
-        self._clients.sync().set(f"{self._keys('m')[0]}:now", repr(now_s), ex=600)
+        with self._clients.sync() as client:
+            client.set(f"{self._keys('m')[0]}:now", repr(now_s), ex=600)
 
 
 class Both:
@@ -609,6 +623,14 @@ class TestLoss:
             waiting.result().release()
         held.release()
 
+    def test_what_failed_for_others_is_not_tried_again(self, place: str) -> None:
+        store = RedisStore(URL, Limits(), place)
+
+        with pytest.raises(StorageError, match="failed a moment ago"):
+            _ask_after_a_failure(store)
+
+        store.close()
+
     def test_an_outage_costs_calls_no_attempts_to_connect(self, place: str, way: Proxy) -> None:
         shared = limiter(place, way.url, requests_per_minute=60_000)
         way.cut()
@@ -619,6 +641,19 @@ class TestLoss:
             shared.reserve().release()
 
         assert way.accepted == before
+
+
+def _ask_after_a_failure(store: RedisStore) -> None:
+    """Ask while all connections are in use, and let another question fail meanwhile."""
+    turns = store._clients._turns
+    taken = [turns.get() for _ in range(turns.qsize())]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(store.status, "m")
+        time.sleep(0.1)
+        store._failures += 1
+        for turn in taken:
+            turns.put(turn)
+        waiting.result()
 
 
 @contextmanager
@@ -677,12 +712,14 @@ def test_killing_a_process_blocks_none(place: str, moment_s: float) -> None:
     assert server.buckets.use() >= 0.9
 
 
-def test_forked_workers_share(place: str) -> None:
+def test_spawned_workers_share(place: str) -> None:
     shared = limiter(place, requests_per_minute=600, tokens_per_minute=10**6)
     shared.acquire()
     context = multiprocessing.get_context("spawn")
-    with context.Pool(2) as pool:
-        assert pool.map(_acquire, [shared] * 4) == [True] * 4
+    pool = context.Pool(2)
+    assert pool.map(_acquire, [shared] * 4) == [True] * 4
+    pool.close()
+    pool.join()
 
     remaining = shared.status().remaining_requests
     assert remaining is not None
