@@ -66,6 +66,9 @@ class EnforcingServer(ThreadingHTTPServer):
         """Where it listens."""
         return self.server_address[1]
 
+    def handle_error(self, *_: object) -> None:
+        """Keep quiet: clients are killed on purpose."""
+
     def server_close(self) -> None:
         """Stop."""
         self.shutdown()

@@ -539,7 +539,7 @@ SERVERS = st.one_of(
     configured=st.booleans(),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_a_server_that_enforces_limits_never_refuses(
     *, server: EnforcingServer, workers: int, configured: bool, seed: int
 ) -> None:
