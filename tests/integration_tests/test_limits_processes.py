@@ -1,0 +1,104 @@
+"""Processes that share one limiter through a real Redis, against a server that enforces limits."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from enforcing_server import EnforcingServer
+from redis_places import URL, namespace
+
+from langchain_tamma_openai.resilience.limits import OpenAIRateLimiter
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def place() -> Iterator[str]:
+    with namespace() as name:
+        yield name
+
+
+@contextmanager
+def _workers(
+    number: int, place: str, server: EnforcingServer, seconds: float
+) -> Iterator[list[subprocess.Popen[str]]]:
+    """Start processes that send at once when they are told."""
+    rpm, tpm = server.buckets.limits
+    arguments = [URL, place, server.port, rpm, tpm, int(seconds)]
+    command = [sys.executable, str(HERE / "limited_worker.py"), *map(str, arguments)]
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(  # noqa: S603 - our own script
+                    command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                )
+            )
+            for _ in range(number)
+        ]
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        try:
+            yield processes
+        finally:
+            for process in processes:
+                process.kill()
+
+
+@pytest.mark.parametrize(
+    ("rpm", "tpm", "seconds"), [(1500, 10_000_000, 6.0), (100_000, 90_000, 6.0)], ids=["rpm", "tpm"]
+)
+def test_four_processes_are_never_refused_and_use_nine_tenths(
+    place: str, rpm: int, tpm: int, seconds: float
+) -> None:
+    with EnforcingServer(rpm, tpm) as server, _workers(4, place, server, seconds) as processes:
+        assert [process.wait(60) for process in processes] == [0] * 4
+
+    assert server.buckets.counts[429] == 0
+    assert server.buckets.use() >= 0.9
+
+
+@pytest.mark.parametrize("moment_s", [0.3, 4.0])
+def test_killing_a_process_blocks_none(place: str, moment_s: float) -> None:
+    with EnforcingServer(400, 100_000_000) as server, _workers(4, place, server, 10.0) as processes:
+        time.sleep(moment_s)
+        processes[0].send_signal(signal.SIGKILL)
+
+        assert [process.wait(60) for process in processes[1:]] == [0] * 3
+
+    assert server.buckets.counts[429] == 0
+    assert server.buckets.use() >= 0.9
+
+
+def test_spawned_workers_share(place: str) -> None:
+    shared = OpenAIRateLimiter(600, 10**6, storage=URL, namespace=place)
+    shared.acquire()
+    context = multiprocessing.get_context("spawn")
+    pool = context.Pool(2)
+    assert pool.map(_acquire, [shared] * 4) == [True] * 4
+    pool.close()
+    pool.join()
+
+    remaining = shared.status().remaining_requests
+    assert remaining is not None
+    assert math.isclose(remaining, 595, abs_tol=50)
+
+
+def _acquire(shared: OpenAIRateLimiter) -> bool:
+    try:
+        return shared.acquire()
+    finally:
+        shared.close()
