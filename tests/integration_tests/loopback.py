@@ -295,7 +295,7 @@ def resident_mb() -> float:
 def in_new_process(work: Callable[[str], Result], argument: str) -> Result:
     """Run a function of a test module in a fresh interpreter."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
-        return executor.submit(work, argument).result(60)
+        return executor.submit(work, argument).result(240)
 
 
 @contextmanager
