@@ -51,6 +51,7 @@ class Proxy:
         self.port = self._listener.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}{parts.path}"
         self._pairs: list[socket.socket] = []
+        self._lock = threading.Lock()
         self._open = True
         self.accepted = 0
         threading.Thread(target=self._accept, daemon=True).start()
@@ -62,13 +63,17 @@ class Proxy:
             except OSError:
                 return
             self.accepted += 1
+            self._connect(near)
+
+    def _connect(self, near: socket.socket) -> None:
+        with self._lock:
             if not self._open:
                 near.close()
-                continue
+                return
             far = socket.create_connection(self._target)
             self._pairs += [near, far]
-            for source, target in ((near, far), (far, near)):
-                threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
+        for source, target in ((near, far), (far, near)):
+            threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
 
     def _pump(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
@@ -80,8 +85,9 @@ class Proxy:
 
     def cut(self) -> None:
         """Break all connections and refuse new ones."""
-        self._open = False
-        pairs, self._pairs = self._pairs, []
+        with self._lock:
+            self._open = False
+            pairs, self._pairs = self._pairs, []
         for end in pairs:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

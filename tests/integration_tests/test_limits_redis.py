@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import pickle
@@ -143,11 +142,13 @@ class TestDecisions:
     def test_first_come_first_served(self, place: str) -> None:
         shared = limiter(place, tokens_per_minute=600_000, throttle_threshold=1)
         shared.reserve(1).observe({}, 429)
-        order: list[str] = []
+        went: list[tuple[float, str]] = []
 
         def wait(name: str, tokens: int) -> None:
-            with shared.reserve(tokens):
-                order.append(name)
+            with shared.reserve(tokens) as permit:
+                grant = permit._ticket.grant
+                assert grant is not None
+                went.append((grant.at_s, name))
 
         with ThreadPoolExecutor(4) as pool:
             jobs = []
@@ -159,7 +160,7 @@ class TestDecisions:
             for job in jobs:
                 job.result()
 
-        assert order == ["large", "small", "next", "last"]
+        assert [name for _, name in sorted(went)] == ["large", "small", "next", "last"]
 
     async def test_a_cancelled_task_leaves_the_line(self, place: str) -> None:
         shared = limiter(place, tokens_per_minute=60_000, throttle_threshold=1)
@@ -231,8 +232,9 @@ class TestDecisions:
 
         status = other.status("m")
 
-        assert (status.limit_requests, status.remaining_requests) == (600, 500)
-        assert (status.limit_tokens, status.remaining_tokens) == (9000, 8000)
+        assert (status.limit_requests, status.limit_tokens) == (600, 9000)
+        assert status.remaining_requests in range(500, 520)
+        assert status.remaining_tokens in range(8000, 8300)
 
     async def test_headers_teach_all_event_loops(self, place: str) -> None:
         shared = limiter(place)
@@ -291,7 +293,6 @@ class TestLeases:
     def test_a_slot_whose_permit_was_forgotten_becomes_free(self, place: str) -> None:
         shared = limiter(place, max_concurrency=1)
         shared.reserve()
-        gc.collect()
 
         shared.reserve(deadline_s=5).release()
 

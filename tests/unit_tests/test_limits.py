@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import pickle
 import random
 import subprocess
@@ -280,7 +279,6 @@ class TestPermit:
         limiter = OpenAIRateLimiter(storage=MemoryStore(limits, lambda: 0.0))
         for _ in range(6):
             limiter.reserve()
-            gc.collect()
 
         status = limiter.status()
         assert (status.remaining_requests, status.in_flight) == (594, 0)
