@@ -106,11 +106,11 @@ class RedisStore:
     def _ask(self, operation: str, key: str, **arguments: Argument) -> list[str]:
         from redis.exceptions import RedisError
 
-        before = self._failures
+        before, source = self._failures, self._script
         try:
             with self._clients.sync() as client:
                 self._fail_with_others(before)
-                script = client.register_script(self._script)
+                script = client.register_script(source)
                 answer = script(self._keys(key), self._arguments(operation, arguments))
         except (RedisError, OSError) as exc:
             raise self._lost(exc) from exc
@@ -119,11 +119,11 @@ class RedisStore:
     async def _aask(self, operation: str, key: str, **arguments: Argument) -> list[str]:
         from redis.exceptions import RedisError
 
-        before = self._failures
+        before, source = self._failures, self._script
         try:
             async with self._clients.running() as client:
                 self._fail_with_others(before)
-                script = client.register_script(self._script)
+                script = client.register_script(source)
                 answer = await script(self._keys(key), self._arguments(operation, arguments))
         except (RedisError, OSError) as exc:
             raise self._lost(exc) from exc
