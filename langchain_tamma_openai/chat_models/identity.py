@@ -27,6 +27,11 @@ _MCP_SECRETS = ("headers", "authorization")
 class IdentityMixin(Mixin):
     """Names, serialisation, tracing parameters; nothing secret in any of them."""
 
+    if TYPE_CHECKING:
+
+        @property
+        def _default_params(self) -> dict[str, Any]: ...
+
     @property
     def model(self) -> str:
         """Same as `model_name`."""
@@ -105,10 +110,6 @@ class IdentityMixin(Mixin):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         return {"model_name": self.model_name, **self._default_params}
-
-    @property
-    def _default_params(self) -> dict[str, Any]:
-        raise NotImplementedError
 
     def _get_invocation_params(
         self, stop: list[str] | None = None, **kwargs: Any

@@ -119,9 +119,7 @@ def printable(name: str, value: object) -> object:
         name: Name of the field.
         value: Its value.
     """
-    if name == "openai_proxy" and isinstance(value, str):
-        return safe_url(value)
-    if name == "openai_api_base" and isinstance(value, str):
+    if name in ("openai_proxy", "openai_api_base") and isinstance(value, str):
         return safe_url(value)
     if name in ("default_headers", "default_query", "model_kwargs", "extra_body"):
         return _masked(value)
