@@ -185,7 +185,7 @@ def attempt_from_dict(raw: Mapping[str, object]) -> AttemptRecord:
 
 def run_texts(record: UsageRecord) -> tuple[str | None, ...]:
     """Give the texts of a record in the order of `RUN_TEXTS`, storable everywhere."""
-    return tuple(map(_clean, _run_texts(record)))
+    return _clean_all(_run_texts(record))
 
 
 def run_plain(record: UsageRecord) -> tuple[float | None, ...]:
@@ -195,7 +195,7 @@ def run_plain(record: UsageRecord) -> tuple[float | None, ...]:
 
 def attempt_texts(attempt: AttemptRecord) -> tuple[str | None, ...]:
     """Give the texts of an attempt in the order of `ATTEMPT_TEXTS`, storable everywhere."""
-    return tuple(map(_clean, _attempt_texts(attempt)))
+    return _clean_all(_attempt_texts(attempt))
 
 
 def attempt_plain(attempt: AttemptRecord) -> tuple[float | None, ...]:
@@ -270,6 +270,14 @@ def clean_text(text: str) -> str:
     except UnicodeEncodeError:
         return "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in text)
     return text
+
+
+def _clean_all(texts: tuple[str | None, ...]) -> tuple[str | None, ...]:
+    """Clean texts; nearly all are plain ASCII, which a glance tells."""
+    joined = "".join(text for text in texts if text is not None)
+    if joined.isascii() and "\x00" not in joined:
+        return texts
+    return tuple(map(_clean, texts))
 
 
 def _clean(text: str | None) -> str | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
 from langchain_tamma_openai.pricing_cost import Cost
 from langchain_tamma_openai.usage.money import split_usd
-from langchain_tamma_openai.usage.record import UsageRecord
+from langchain_tamma_openai.usage.record import AttemptRecord, UsageRecord
 from langchain_tamma_openai.usage.record_codec import (
     ATTEMPT_PLAIN,
     ATTEMPT_TEXTS,
@@ -31,6 +32,7 @@ from langchain_tamma_openai.usage.record_codec import (
 )
 from langchain_tamma_openai.usage.store.measures import ODD, SPLIT_NAMES
 from langchain_tamma_openai.usage.summary import AMOUNT_NAMES, microseconds
+from langchain_tamma_openai.wire.usage import TokenUsage
 
 if TYPE_CHECKING:
     from sqlalchemy import RowMapping
@@ -69,48 +71,58 @@ def run_columns(*, has_decimals: bool) -> tuple[str, ...]:
     return (*head, *times, *RUN_PLAIN, *RUN_TEXTS, *_USAGE_COLUMNS, "tags", "metadata", *split)
 
 
-def run_row(record: UsageRecord, *, has_decimals: bool) -> Row:
-    """Write a run as a row, in the order of `run_columns` but without `seq`."""
-    parent, first_token_s = record.parent_run_id, record.time_to_first_token_s
-    return (
-        str(record.run_id),
-        None if parent is None else str(parent),
-        str(record.root_run_id),
+@dataclass(frozen=True, slots=True)
+class RunRows:
+    """A run as rows in the order of their columns, but without `seq`."""
+
+    run: Row
+    attempts: list[Row]
+    tags: tuple[str, ...]
+
+
+def encode_run(record: UsageRecord, *, has_decimals: bool) -> RunRows:
+    """Write a run as rows."""
+    tags = tuple(map(clean_text, record.tags))
+    usage = _usage_columns(record.tokens, record.cost, has_decimals=has_decimals)
+    first_token_s = record.time_to_first_token_s
+    run_id = str(record.run_id)
+    is_root = record.root_run_id is record.run_id
+    row = (
+        run_id,
+        None if record.parent_run_id is None else str(record.parent_run_id),
+        run_id if is_root else str(record.root_run_id),
         to_us(record.started_at),
         record.status.value,
         microseconds(record.latency_s),
         None if first_token_s is None else microseconds(first_token_s),
         *run_plain(record),
         *run_texts(record),
-        *token_values(record.tokens),
-        *_cost_columns(record.cost, has_decimals=has_decimals),
-        _encode([clean_text(tag) for tag in record.tags]) if record.tags else "[]",
+        *usage,
+        _encode(tags) if tags else "[]",
         _encode(json_value(record.metadata)) if record.metadata else "{}",
         *(() if has_decimals else _split_columns(record.cost)),
     )
+    attempts: list[Row] = []
+    for position, attempt in enumerate(record.attempt_records):
+        # Most runs are one attempt, whose sums are the attempt's own objects.
+        is_same = attempt.tokens is record.tokens and attempt.cost is record.cost
+        if not is_same:
+            usage = _usage_columns(attempt.tokens, attempt.cost, has_decimals=has_decimals)
+        attempts.append(_attempt_row(attempt, position, usage))
+    return RunRows(row, attempts, tuple(dict.fromkeys(tags)))
 
 
-def attempt_rows(record: UsageRecord, *, has_decimals: bool) -> list[Row]:
-    """Write the attempts of a run as rows, in the order of `ATTEMPT_COLUMNS` without `seq`."""
-    return [
-        (
-            position,
-            to_us(attempt.started_at),
-            attempt.outcome.value,
-            attempt.delivery.value,
-            attempt.measurement.value,
-            *attempt_plain(attempt),
-            *attempt_texts(attempt),
-            *token_values(attempt.tokens),
-            *_cost_columns(attempt.cost, has_decimals=has_decimals),
-        )
-        for position, attempt in enumerate(record.attempt_records)
-    ]
-
-
-def tag_rows(record: UsageRecord) -> list[Row]:
-    """Write the tags of a run as rows, in the order of `TAG_COLUMNS` without `seq`."""
-    return [(tag,) for tag in dict.fromkeys(map(clean_text, record.tags))]
+def _attempt_row(attempt: AttemptRecord, position: int, usage: Row) -> Row:
+    return (
+        position,
+        to_us(attempt.started_at),
+        attempt.outcome.value,
+        attempt.delivery.value,
+        attempt.measurement.value,
+        *attempt_plain(attempt),
+        *attempt_texts(attempt),
+        *usage,
+    )
 
 
 def read_run(row: RowMapping, attempts: Sequence[RowMapping]) -> UsageRecord:
@@ -134,13 +146,14 @@ def from_us(microseconds_: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds_)
 
 
-def _cost_columns(cost: Cost | None, *, has_decimals: bool) -> Row:
+def _usage_columns(tokens: TokenUsage | None, cost: Cost | None, *, has_decimals: bool) -> Row:
     values: Row = cost_values(cost)
     if cost is None:
-        return (*values, None)
+        return (*token_values(tokens), *values, None)
     if has_decimals:
         values = (cost.input_usd, cost.output_usd, cost.total_usd, *values[len(AMOUNT_NAMES) :])
-    return (*values, _encode(parts_to_json(cost)) if cost.parts else None)
+    parts = _encode(parts_to_json(cost)) if cost.parts else None
+    return (*token_values(tokens), *values, parts)
 
 
 def _split_columns(cost: Cost | None) -> Row:

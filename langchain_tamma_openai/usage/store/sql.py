@@ -23,12 +23,10 @@ from langchain_tamma_openai.usage.store.queries import SummaryQuery, attempts_of
 from langchain_tamma_openai.usage.store.rows import (
     ATTEMPT_COLUMNS,
     TAG_COLUMNS,
-    Row,
-    attempt_rows,
+    RunRows,
+    encode_run,
     read_run,
     run_columns,
-    run_row,
-    tag_rows,
     to_us,
 )
 from langchain_tamma_openai.usage.store.schema import is_current, ledger_tables, migrate
@@ -74,14 +72,13 @@ class SqlStore:
         records = sorted(
             records, key=_run_id
         )  # two writers of the same runs cannot block each other
-        rows = [run_row(record, has_decimals=self._has_decimals) for record in records]
+        rows = [encode_run(record, has_decimals=self._has_decimals) for record in records]
         with self._writing() as connection:
-            seqs = self._new_seqs(connection, len(rows))
-            run_rows = [(seq, *row) for seq, row in zip(seqs, rows, strict=True)]
-            connection.exec_driver_sql(self._insert_runs, run_rows)
-            kept = self._stored(connection, seqs)
-            pairs = [pair for pair in zip(seqs, records, strict=True) if pair[0] in kept]
-            self._insert_parts(connection, pairs)
+            numbered = list(zip(self._new_seqs(connection, len(rows)), rows, strict=True))
+            runs = [(seq, *row.run) for seq, row in numbered]
+            connection.exec_driver_sql(self._insert_runs, runs)
+            kept = self._stored(connection, [seq for seq, _ in numbered])
+            self._insert_parts(connection, [pair for pair in numbered if pair[0] in kept])
 
     def pages(self, wanted: RecordFilter, *, whole: bool = True) -> Iterator[list[UsageRecord]]:
         """Give records by start, a page at a time, holding nothing between two pages."""
@@ -200,17 +197,15 @@ class SqlStore:
         return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names of our own
 
     def _insert_parts(
-        self, connection: Connection, pairs: Sequence[tuple[int, UsageRecord]]
+        self, connection: Connection, numbered: Sequence[tuple[int, RunRows]]
     ) -> None:
-        attempts: list[Row] = []
-        tags: list[Row] = []
-        for seq, record in pairs:
-            parts = attempt_rows(record, has_decimals=self._has_decimals)
-            attempts += [(seq, *row) for row in parts]
-            tags += [(seq, *row) for row in tag_rows(record)]
-        for statement, rows in ((self._insert_attempts, attempts), (self._insert_tags, tags)):
-            if rows:
-                connection.exec_driver_sql(statement, rows)
+        """Keep the attempts and tags of runs."""
+        attempts = [(seq, *row) for seq, rows in numbered for row in rows.attempts]
+        tags = [(seq, tag) for seq, rows in numbered for tag in rows.tags]
+        if attempts:
+            connection.exec_driver_sql(self._insert_attempts, attempts)
+        if tags:
+            connection.exec_driver_sql(self._insert_tags, tags)
 
     def _new_seqs(self, connection: Connection, number: int) -> list[int]:
         """Number new runs. In SQLite nobody else can write in the meantime."""
