@@ -32,16 +32,13 @@ _ID_FIELDS = ("run_id", "root_run_id")
 Moment = datetime | date
 
 
-class RecordFilters(TypedDict, total=False):
-    """Which runs are meant; what is left out or None does not restrict them.
+class FieldFilters(TypedDict, total=False):
+    """Which runs are meant, by their fields; what is left out or None does not restrict them.
 
-    `start` is inclusive and `end` exclusive, both compared with the start of the run; a time
-    without a zone is UTC, a date its first moment in UTC. `model` is the model that served the
-    run, `requested_model` the one that was asked for. A run must carry all of `tags`.
+    `model` is the model that served the run, `requested_model` the one that was asked for. A run
+    must carry all of `tags`.
     """
 
-    start: Moment | None
-    end: Moment | None
     user_id: str | None
     organization_id: str | None
     model: str | None
@@ -56,6 +53,17 @@ class RecordFilters(TypedDict, total=False):
     run_id: UUID | str | None
     root_run_id: UUID | str | None
     response_id: str | None
+
+
+class RecordFilters(FieldFilters, total=False):
+    """Which runs are meant, by their fields and by the time when they began.
+
+    `start` is inclusive and `end` exclusive. A time without a zone is UTC, a date its first moment
+    in UTC.
+    """
+
+    start: Moment | None
+    end: Moment | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,9 +79,9 @@ ATTEMPT_PLAIN = ("number", "latency_s", "time_to_first_token_s", "status_code")
 _NO_TOKENS = (None,) * len(TOKEN_FIELDS)
 _NO_COST = (None,) * len(COST_FIELDS)
 _token_counts = attrgetter(*TOKEN_FIELDS)
-_run_texts = attrgetter(*RUN_TEXTS)
+run_text_values = attrgetter(*RUN_TEXTS)
 _run_plain = attrgetter(*RUN_PLAIN)
-_attempt_texts = attrgetter(*ATTEMPT_TEXTS)
+attempt_text_values = attrgetter(*ATTEMPT_TEXTS)
 _attempt_plain = attrgetter(*ATTEMPT_PLAIN)
 _NOT_A_RECORD = (AttributeError, KeyError, TypeError, ValueError, ArithmeticError)
 
@@ -185,7 +185,7 @@ def attempt_from_dict(raw: Mapping[str, object]) -> AttemptRecord:
 
 def run_texts(record: UsageRecord) -> tuple[str | None, ...]:
     """Give the texts of a record in the order of `RUN_TEXTS`, storable everywhere."""
-    return _clean_all(_run_texts(record))
+    return _clean_all(run_text_values(record))
 
 
 def run_plain(record: UsageRecord) -> tuple[float | None, ...]:
@@ -195,7 +195,7 @@ def run_plain(record: UsageRecord) -> tuple[float | None, ...]:
 
 def attempt_texts(attempt: AttemptRecord) -> tuple[str | None, ...]:
     """Give the texts of an attempt in the order of `ATTEMPT_TEXTS`, storable everywhere."""
-    return _clean_all(_attempt_texts(attempt))
+    return _clean_all(attempt_text_values(attempt))
 
 
 def attempt_plain(attempt: AttemptRecord) -> tuple[float | None, ...]:

@@ -36,5 +36,11 @@ class RecordStore(Protocol):
     def release(self) -> None:
         """Close connections; the next use opens them again."""
 
+    def before_fork(self) -> None:
+        """Let go of what a child must not inherit, and let nobody write."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on writing."""
+
     def after_fork(self) -> None:
-        """Let go of everything that belongs to the parent process."""
+        """In a child: let go of everything that belongs to the parent process."""

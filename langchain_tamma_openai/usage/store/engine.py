@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,8 @@ from langchain_tamma_openai.errors import ConfigurationError, StorageError
 from langchain_tamma_openai.redact import redact_secrets
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from sqlalchemy import Connection, Engine
 
     from langchain_tamma_openai.usage.store.location import StoreLocation
@@ -49,10 +50,8 @@ def make_engine(location: StoreLocation, *, busy_timeout_s: float, is_durable: b
 
 
 def _sqlite_engine(location: StoreLocation, busy_timeout_s: float, *, is_durable: bool) -> Engine:
-    try:
-        from sqlalchemy import URL, NullPool, create_engine, event
-    except ImportError as exc:
-        raise _missing("sql", "SQLAlchemy") from exc
+    from sqlalchemy import URL, NullPool, create_engine, event
+
     engine = create_engine(
         URL.create("sqlite", database=str(location.path)),
         poolclass=NullPool,
@@ -77,11 +76,9 @@ def _sqlite_engine(location: StoreLocation, busy_timeout_s: float, *, is_durable
 
 
 def _postgres_engine(location: StoreLocation) -> Engine:
-    try:
-        from sqlalchemy import create_engine, make_url
-        from sqlalchemy.exc import ArgumentError
-    except ImportError as exc:
-        raise _missing("postgres", "SQLAlchemy") from exc
+    from sqlalchemy import NullPool, create_engine, make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         url = make_url(location.url)
     except (ArgumentError, ValueError):
@@ -93,21 +90,24 @@ def _postgres_engine(location: StoreLocation) -> Engine:
     defaults: dict[str, Any] = {"connect_timeout": _CONNECT_TIMEOUT_S, **_KEEPALIVE}
     arguments = {name: value for name, value in defaults.items() if name not in url.query}
     try:
-        return create_engine(
-            url,
-            hide_parameters=True,
-            pool_pre_ping=True,
-            pool_size=2,
-            max_overflow=20,
-            connect_args=arguments,
-        )
+        return create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=arguments)
     except ImportError as exc:
-        raise _missing("postgres", "psycopg") from exc
+        raise missing_package(location) from exc
 
 
-def _missing(extra: str, package: str) -> ConfigurationError:
+def missing_package(location: StoreLocation) -> ConfigurationError:
+    """Say what to install for a store.
+
+    Args:
+        location: The store.
+    """
+    extra, packages = (
+        ("sql", "SQLAlchemy")
+        if location.kind == "sqlite"
+        else ("postgres", "SQLAlchemy and psycopg")
+    )
     return ConfigurationError(
-        f"store: this store needs {package}; install it with "
+        f"store: {location.shown!r} needs {packages}; install with "
         f"pip install 'langchain-tamma-openai[{extra}]'",
         code="missing_package",
         param="store",

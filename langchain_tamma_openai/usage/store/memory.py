@@ -67,8 +67,16 @@ class MemoryStore:
     def release(self) -> None:
         """Keep everything: there is no connection to close."""
 
+    def before_fork(self) -> None:
+        """Wait until nobody writes, so that the copy is whole."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on writing."""
+        self._lock.release()
+
     def after_fork(self) -> None:
-        """Go on with a copy of the parent's records; its lock may have been held."""
+        """In a child: go on with a copy of the parent's records."""
         self._lock = threading.Lock()
 
     def _matching(self, wanted: RecordFilter) -> list[UsageRecord]:

@@ -17,7 +17,12 @@ from langchain_tamma_openai.errors import StorageError
 from langchain_tamma_openai.usage.filters import RecordFilter
 from langchain_tamma_openai.usage.record import UsageRecord
 from langchain_tamma_openai.usage.store.base import PAGE_ROWS
-from langchain_tamma_openai.usage.store.engine import CAN_WRITE, make_engine, storage_errors
+from langchain_tamma_openai.usage.store.engine import (
+    CAN_WRITE,
+    RecordRefusedError,
+    make_engine,
+    storage_errors,
+)
 from langchain_tamma_openai.usage.store.location import StoreLocation
 from langchain_tamma_openai.usage.store.queries import SummaryQuery, attempts_of, page_of_runs
 from langchain_tamma_openai.usage.store.rows import (
@@ -64,6 +69,7 @@ class SqlStore:
         self._insert_attempts = self._insert_sql(self._tables.attempts, ATTEMPT_COLUMNS)
         self._insert_tags = self._insert_sql(self._tables.tags, TAG_COLUMNS)
         self._write_lock = threading.Lock()
+        self._is_held = False
         self._writer: Connection | None = None
         self._open(busy_timeout_s)
 
@@ -73,12 +79,16 @@ class SqlStore:
             records, key=_run_id
         )  # two writers of the same runs cannot block each other
         rows = [encode_run(record, has_decimals=self._has_decimals) for record in records]
-        with self._writing() as connection:
-            numbered = list(zip(self._new_seqs(connection, len(rows)), rows, strict=True))
-            runs = [(seq, *row.run) for seq, row in numbered]
-            connection.exec_driver_sql(self._insert_runs, runs)
-            kept = self._stored(connection, [seq for seq, _ in numbered])
-            self._insert_parts(connection, [pair for pair in numbered if pair[0] in kept])
+        is_old = self._writer is not None
+        try:
+            self._insert(rows)
+        except RecordRefusedError:
+            raise
+        except StorageError:
+            # The server may have closed a connection that lay idle; a file has no such reason.
+            if not is_old or self._location.kind == "sqlite":
+                raise
+            self._insert(rows)
 
     def pages(self, wanted: RecordFilter, *, whole: bool = True) -> Iterator[list[UsageRecord]]:
         """Give records by start, a page at a time, holding nothing between two pages."""
@@ -118,28 +128,26 @@ class SqlStore:
         """Close connections; the next use opens them again."""
         with self._write_lock:
             self._drop_writer()
-        self._engine.dispose()
 
-    def before_fork(self) -> bool:
-        """Close what a child must not inherit, and let nobody write until `after_fork_in_parent`.
+    def before_fork(self) -> None:
+        """Close what a child must not inherit, and let nobody write.
 
-        Returns:
-            Whether that came about before long; a writer that waits for its turn is not waited for.
+        A writer that waits long for its turn is not waited for.
         """
-        is_held = self._write_lock.acquire(timeout=_FORK_WAIT_S)
-        if is_held:
+        self._is_held = self._write_lock.acquire(timeout=_FORK_WAIT_S)
+        if self._is_held:
             self._drop_writer()
-            self._engine.dispose()
-        return is_held
 
     def after_fork_in_parent(self) -> None:
         """Go on writing."""
-        self._write_lock.release()
+        if self._is_held:
+            self._write_lock.release()
 
     def after_fork(self) -> None:
-        """Let go of everything that belongs to the parent process."""
+        """In a child: let go of everything that belongs to the parent process."""
         self._write_lock = threading.Lock()
-        _abandoned.append(self._writer)
+        if self._writer is not None:
+            _abandoned.append(self._writer)
         self._writer = None
         self._engine.dispose(close=False)
 
@@ -150,12 +158,13 @@ class SqlStore:
             try:
                 self._migrate()
             except StorageError as exc:
+                self.release()
                 # SQLite does not always wait for its turn when a file is new.
                 if "locked" not in exc.message or time.monotonic() > end:
-                    self._engine.dispose()
                     raise
                 time.sleep(_RETRY_S)
             else:
+                self.release()
                 return
 
     def _migrate(self) -> None:
@@ -195,6 +204,14 @@ class SqlStore:
         mark = "%s" if self._has_decimals else "?"
         marks = ", ".join([mark] * len(columns))
         return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names of our own
+
+    def _insert(self, rows: Sequence[RunRows]) -> None:
+        with self._writing() as connection:
+            numbered = list(zip(self._new_seqs(connection, len(rows)), rows, strict=True))
+            runs = [(seq, *row.run) for seq, row in numbered]
+            connection.exec_driver_sql(self._insert_runs, runs)
+            kept = self._stored(connection, [seq for seq, _ in numbered])
+            self._insert_parts(connection, [pair for pair in numbered if pair[0] in kept])
 
     def _insert_parts(
         self, connection: Connection, numbered: Sequence[tuple[int, RunRows]]
