@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.utils import from_env, get_pydantic_field_names
@@ -54,6 +54,11 @@ class ChatFields(BaseChatModel):
     model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True, defer_build=True)
 
     _clients: SdkClients | None = PrivateAttr(default=None)
+    _governors: Any = PrivateAttr(default=None)
+    _treasury: Any = PrivateAttr(default=None)
+    _fallback_policy: Any = PrivateAttr(default=None)
+    _others: dict[Any, Any] = PrivateAttr(default_factory=dict)
+    _rate_limits: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     client: Any = Field(default=None, exclude=True)
     """The SDK's `chat.completions` resource; made at first use."""
@@ -231,6 +236,26 @@ class ChatFields(BaseChatModel):
 
     retry: RetryPolicy | None = Field(default=None, exclude=True)
     """Full control of retries; `max_retries` is the short form."""
+
+    circuit_breaker: Any | None = Field(default=None, exclude=True)
+    """A `CircuitBreaker`: gives a server that keeps failing a rest."""
+
+    quota_memory: Any | None = Field(default=None, exclude=True)
+    """A `QuotaMemory`: fails calls of a dry account without asking. Default: one of the model's
+    own, made when its account first turns out to be dry. False for none."""
+
+    fallback_models: Any | None = Field(default=None, exclude=True)
+    """Who serves when the model cannot: names, `FallbackModel`s, or a `FallbackPolicy`."""
+
+    stream_recovery: Literal["resume", "regenerate", "raise"] = "resume"
+    """What to do when a stream breaks after the caller has seen a part of it: `"resume"` goes on
+    where it was cut (background responses only), `"regenerate"` also asks again and goes on if the
+    new answer begins like the old one, `"raise"` does neither. Before that, the call is repeated
+    unseen in any case."""
+
+    total_timeout_s: float | None = Field(default=None, exclude=True)
+    """Longest time of one call in all, in seconds: waits, retries, fallbacks, and the whole answer,
+    streamed or not. None for no limit beyond those of its parts."""
 
     background: bool | None = None
     """Have the server make the answer in the background (Responses API)."""
