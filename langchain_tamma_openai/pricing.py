@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, localcontext
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages.ai import UsageMetadata
 
@@ -30,7 +30,11 @@ from langchain_tamma_openai.pricing_tables import (
 from langchain_tamma_openai.wire.usage import TokenUsage
 
 if TYPE_CHECKING:
+    from langchain_core.messages import MessageLikeRepresentation
+
+    from langchain_tamma_openai.pricing_estimate import CostEstimate, UpperBound
     from langchain_tamma_openai.pricing_genai import GenaiPrices
+    from langchain_tamma_openai.wire.tools import ToolLike
 
 __all__ = ["Cost", "CostCalculator", "CostPart", "default_calculator"]
 
@@ -39,6 +43,7 @@ logger = logging.getLogger(__name__)
 _PER_MILLION = -6
 _MAX_CACHED_SHEETS = 4096
 _STANDARD_NAMES = frozenset({"", "auto", "default", STANDARD})
+_MAY_BE_DOWNGRADED = frozenset({"priority", "ultrafast"})
 
 
 class _Unknown(Exception):  # noqa: N818 - not an error: it carries the reason to the one place that handles it
@@ -108,6 +113,130 @@ class CostCalculator:
         if usage is not None:
             _warn_once(str(model), reason)
         return Cost(estimated=estimated, unknown_reason=reason)
+
+    def estimate(
+        self,
+        messages: Sequence[MessageLikeRepresentation | Mapping[str, Any]],
+        model: str,
+        tools: Sequence[ToolLike] | None = None,
+        max_tokens: int | None = None,
+        *,
+        service_tier: str | None = None,
+        at: datetime | None = None,
+        batch: bool = False,
+        expected_output_tokens: int | None = None,
+        provider: str = "openai",
+        **parameters: object,
+    ) -> CostEstimate:
+        """Estimate what a request will cost, before it is sent.
+
+        Args:
+            messages: LangChain messages, or JSON messages as the API takes them.
+            model: The model to ask.
+            tools: Tools in any form that `bind_tools` takes.
+            max_tokens: The output limit of the request; that of the model when left out.
+            service_tier: The tier to ask for. An answer to "priority" may be served, and billed,
+                as standard; the amounts allow for both.
+            at: When the request will be made (a naive time is UTC); now when left out.
+            batch: Whether it goes through the Batch API.
+            expected_output_tokens: The length of answer to expect, for the expected amount.
+            provider: Name of the provider in genai-prices.
+            **parameters: More of the request that matters: `n`, `tool_choice`, `response_format`,
+                `modalities`, `prompt_cache_options`.
+
+        Returns:
+            The least, a likely amount and the most; None where that is not known.
+
+        Raises:
+            ValueError: A message is none.
+        """
+        from langchain_tamma_openai.tokens_langchain import json_message, json_tool
+
+        payload = {
+            **parameters,
+            "messages": [json_message(message) for message in messages],
+            "tools": [json_tool(tool) for tool in tools or ()],
+            "max_tokens": max_tokens,
+            "service_tier": service_tier,
+        }
+        return self.estimate_payload(
+            payload,
+            model,
+            at=at,
+            batch=batch,
+            expected_output_tokens=expected_output_tokens,
+            provider=provider,
+        )
+
+    def estimate_payload(
+        self,
+        payload: Mapping[str, Any],
+        model: str | None = None,
+        *,
+        service_tier: str | None = None,
+        at: datetime | None = None,
+        batch: bool = False,
+        expected_output_tokens: int | None = None,
+        provider: str = "openai",
+    ) -> CostEstimate:
+        """Estimate what a request will cost from its body, of Chat Completions or Responses.
+
+        Cheap enough to run before each request: texts that were counted before are not counted
+        again. Never raises.
+
+        Args:
+            payload: The body.
+            model: The model to ask; that of the body when left out.
+            service_tier: The tier to ask for; that of the body when left out.
+            at: When the request will be made (a naive time is UTC); now when left out.
+            batch: Whether it goes through the Batch API.
+            expected_output_tokens: The length of answer to expect, for the expected amount.
+            provider: Name of the provider in genai-prices.
+        """
+        from langchain_tamma_openai.pricing_estimate import (
+            price_size,
+            size_of_payload,
+            unknown_estimate,
+        )
+
+        name = str(payload.get("model") if model is None else model)
+        size = size_of_payload(payload, name, expected_output_tokens)
+        tier = payload.get("service_tier") if service_tier is None else service_tier
+        try:
+            wanted = _tier_name(tier, batch=batch)
+            tiers = (wanted, STANDARD) if wanted in _MAY_BE_DOWNGRADED else (wanted,)
+            sheets = [self._sheet(name, each, at, provider) for each in tiers]
+            return price_size(name, size, sheets)
+        except _Unknown as unknown:
+            return unknown_estimate(name, size, str(unknown))
+        except Exception as exc:  # noqa: BLE001 - an estimate must not fail a call
+            reason = f"pricing failed with {type(exc).__name__}: {exc}"
+            return unknown_estimate(name, size, reason)
+
+    def upper_bound(
+        self,
+        payload: Mapping[str, Any],
+        model: str | None = None,
+        *,
+        service_tier: str | None = None,
+        at: datetime | None = None,
+        batch: bool = False,
+    ) -> UpperBound:
+        """Give the most that a request can cost, to set it aside in a budget. Never raises.
+
+        Args:
+            payload: The body, of Chat Completions or Responses.
+            model: The model to ask; that of the body when left out.
+            service_tier: The tier to ask for; that of the body when left out.
+            at: When the request will be made (a naive time is UTC); now when left out.
+            batch: Whether it goes through the Batch API.
+        """
+        from langchain_tamma_openai.pricing_estimate import UpperBound
+
+        estimate = self.estimate_payload(
+            payload, model, service_tier=service_tier, at=at, batch=batch
+        )
+        return UpperBound(estimate.high, estimate.high_tokens, estimate.input_tokens)
 
     def prices(
         self,

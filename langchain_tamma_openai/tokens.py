@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from langchain_tamma_openai.tokens_encodings import encode, encoding_for_model
 from langchain_tamma_openai.tokens_images import DETAILS
-from langchain_tamma_openai.tokens_messages import (
-    Tally,
-    add_messages,
-    add_response_format,
-    add_tools,
-)
+from langchain_tamma_openai.tokens_langchain import json_message, json_tool
+from langchain_tamma_openai.tokens_messages import add_request, add_tools
+from langchain_tamma_openai.tokens_tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from langchain_core.messages import BaseMessage, MessageLikeRepresentation
+    from langchain_core.messages import MessageLikeRepresentation
     from langchain_core.tools import BaseTool
 
 __all__ = ["TokenCount", "TokenCounter"]
@@ -80,7 +77,7 @@ class TokenCounter:
             model: Any model id; unknown ones are assumed to use `o200k_base`.
         """
         tally = Tally(model)
-        tally.add(tally.text_tokens(text))
+        tally.add_text(text)
         return _total(tally)
 
     def count_messages(
@@ -102,11 +99,9 @@ class TokenCounter:
             response_format: `{"type": "json_schema", ...}`, as the API takes it.
         """
         tally = Tally(model)
-        add_messages(tally, [_json_message(each) for each in messages], beside_tools=bool(tools))
-        if tools:
-            add_tools(tally, [_json_tool(tool) for tool in tools], tool_choice)
-        if response_format is not None:
-            add_response_format(tally, response_format)
+        json_messages = [json_message(each) for each in messages]
+        json_tools = [json_tool(tool) for tool in tools or ()]
+        add_request(tally, json_messages, json_tools, tool_choice, response_format)
         return _total(tally)
 
     def count_tools(
@@ -121,8 +116,7 @@ class TokenCounter:
             model: Any model id.
         """
         tally = Tally(model)
-        if tools:
-            add_tools(tally, [_json_tool(tool) for tool in tools])
+        add_tools(tally, [json_tool(tool) for tool in tools])
         return _total(tally)
 
     def count_image(
@@ -160,35 +154,3 @@ def _check_image(width: object, height: object, detail: object) -> None:
             )
     if detail is not None and detail not in DETAILS:
         raise InvalidParameterError(f"detail: got {detail!r}, must be one of {', '.join(DETAILS)}")
-
-
-def _json_message(message: object) -> Mapping[str, Any]:
-    """Turn a message into the API's JSON; a JSON message of plain text is taken as it is."""
-    if isinstance(message, Mapping) and not isinstance(message.get("content"), list):
-        return message
-    from langchain_core.messages import BaseMessage, convert_to_messages
-
-    if isinstance(message, BaseMessage):
-        return _encoded(message)
-    try:
-        return _encoded(convert_to_messages([message])[0])  # type: ignore[list-item]
-    except ValueError:
-        if isinstance(message, Mapping):  # no message to LangChain; count what text it has
-            return message
-        raise
-
-
-def _encoded(message: BaseMessage) -> Mapping[str, Any]:
-    from langchain_tamma_openai.errors import InvalidParameterError
-    from langchain_tamma_openai.wire.messages import messages_to_completions
-
-    try:
-        return messages_to_completions([message])[0]
-    except InvalidParameterError:  # has no form in Chat Completions: an estimate beats no count
-        return {"role": message.type, "content": [{"type": "other", "other": message.content}]}
-
-
-def _json_tool(tool: object) -> Mapping[str, Any]:
-    from langchain_core.utils.function_calling import convert_to_openai_tool
-
-    return convert_to_openai_tool(tool)  # type: ignore[arg-type]

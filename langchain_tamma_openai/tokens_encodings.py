@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from hashlib import blake2b
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,11 @@ _MAX_BLANK_RUN_CHARS = 500_000
 _BLANK_RUN = re.compile(rf"\s{{{_MAX_BLANK_RUN_CHARS}}}")
 _PROBE_STEP_CHARS = _MAX_BLANK_RUN_CHARS // 2
 _PROBE_CHARS = 100
+
+# Counts of texts that come again with every turn of a conversation; the texts are not kept.
+_MIN_REMEMBERED_CHARS = 64
+_MAX_REMEMBERED = 8_192
+_remembered: dict[tuple[str, bytes], int] = {}
 
 _lock = Lock()
 
@@ -89,6 +95,26 @@ def encode(text: str, encoding_name: str) -> list[int]:
         pieces = (text[start : start + size] for start in range(0, len(text), size))
         return [token for piece in pieces for token in encoding.encode_ordinary(piece)]
     return encoding.encode_ordinary(text)
+
+
+def count_tokens(text: str, encoding_name: str) -> int:
+    """Count the tokens of a text; a text that was counted before costs only its digest.
+
+    Args:
+        text: Any text, of any length.
+        encoding_name: `o200k_base`, `o200k_harmony` or `cl100k_base`.
+    """
+    if len(text) < _MIN_REMEMBERED_CHARS:
+        return len(encode(text, encoding_name))
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    key = _SAME_RANKS.get(encoding_name, encoding_name), digest
+    count = _remembered.get(key)
+    if count is None:
+        count = len(encode(text, encoding_name))
+        if len(_remembered) >= _MAX_REMEMBERED:
+            _remembered.clear()
+        _remembered[key] = count
+    return count
 
 
 def _has_long_blank_run(text: str) -> bool:
