@@ -247,7 +247,9 @@ class ChatFields(BaseChatModel):
     fallback_models: Any | None = Field(default=None, exclude=True)
     """Who serves when the model cannot: names, `FallbackModel`s, or a `FallbackPolicy`."""
 
-    stream_recovery: Literal["resume", "regenerate", "raise"] = "resume"
+    stream_recovery: Literal["resume", "regenerate", "raise"] = Field(
+        default="resume", exclude=True
+    )
     """What to do when a stream breaks after the caller has seen a part of it: `"resume"` goes on
     where it was cut (background responses only), `"regenerate"` also asks again and goes on if the
     new answer begins like the old one, `"raise"` does neither. Before that, the call is repeated

@@ -134,16 +134,17 @@ def _declines(message: AIMessage) -> bool:
 
 def _tool_texts(messages: Iterable[AIMessage]) -> list[str]:
     """Return the names and arguments of tool calls, whole or in pieces."""
-    texts: list[str] = []
+    texts: dict[object, str] = {}
     for message in messages:
-        if isinstance(message, AIMessageChunk):
-            pieces = message.tool_call_chunks
-            texts.extend(
-                str(piece.get("name") or "") + (piece.get("args") or "") for piece in pieces
-            )
-        else:
-            texts.extend(f"{call['name']}{call['args']}" for call in message.tool_calls)
-    return texts
+        if not isinstance(message, AIMessageChunk):
+            return [
+                text for call in message.tool_calls for text in (call["name"], str(call["args"]))
+            ]
+        for piece in message.tool_call_chunks:
+            for part in ("name", "args"):
+                key = piece.get("index"), part
+                texts[key] = texts.get(key, "") + (piece.get(part) or "")  # type: ignore[operator]  # both are text
+    return [text for text in texts.values() if text]
 
 
 def _reasoning(messages: Iterable[AIMessage]) -> Iterable[str]:

@@ -6,10 +6,10 @@ own, and is taken out before anything is sent, traced or cached.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -70,7 +70,7 @@ class RunLink:
         if not self.is_invoke:
             return False
         handlers = [] if self.run_manager is None else self.run_manager.handlers
-        return not any(_sees_tokens(type(handler)) for handler in handlers)
+        return not any(_sees_tokens(cast("Hashable", type(handler))) for handler in handlers)
 
     def on_retry(self, event: RetryEvent) -> None:
         """Tell LangChain's handlers of a failure that is about to be repeated.

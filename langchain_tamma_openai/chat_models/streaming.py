@@ -41,7 +41,7 @@ def stream_answer(  # noqa: C901 - one loop: another generator inside would cost
         try:
             with translating(run.call.model), cancelling(run.call, root, run.response_id):
                 while True:
-                    with Reading(response, run.total) as pieces, run.listening():
+                    with run.listening(), Reading(response, run.total) as pieces:
                         for piece in pieces:
                             for chunk in run.feed(piece):
                                 if run_manager is not None:
@@ -74,8 +74,8 @@ async def astream_answer(  # noqa: C901 - see its twin
             with translating(run.call.model):
                 async with acancelling(run.call, root, run.response_id):
                     while True:
-                        async with AsyncReading(response, run.total) as pieces:
-                            with run.listening():
+                        with run.listening():
+                            async with AsyncReading(response, run.total) as pieces:
                                 async for piece in pieces:
                                     for chunk in run.feed(piece):
                                         if run_manager is not None:

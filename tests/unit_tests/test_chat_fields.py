@@ -45,6 +45,7 @@ OUR_OWN = {
     *("admin_api_key", "allowed_models", "background_timeout_s", "data_residency"),
     *("openai_project", "price_overrides", "provider", "retry", "webhook_secret"),
     *("websocket_base_url", "workload_identity"),
+    *("circuit_breaker", "fallback_models", "quota_memory", "stream_recovery", "total_timeout_s"),
 }
 
 all_ways = pytest.mark.parametrize("way", ALL_WAYS.values(), ids=ALL_WAYS)
