@@ -2,7 +2,8 @@
 
 OpenAI has not documented this. The rendering was inferred from billed token counts and checked
 against the API for gpt-3.5-turbo, gpt-4, gpt-4o and gpt-4o-mini; for newer models it is an
-assumption.
+assumption. A `const` beside a type is not shown; descriptions inside nested objects are (they were
+not by the models of June 2023).
 """
 
 from __future__ import annotations
@@ -56,11 +57,13 @@ def _properties(schema: Schema, indent: int) -> str:
 
 
 def _type(schema: Schema, indent: int) -> str:
-    if "enum" in schema or "const" in schema:
-        return _literals(schema)
+    if "enum" in schema:
+        return " | ".join(_literal(value) for value in schema["enum"])
     for key in ("anyOf", "oneOf"):
         if schema.get(key):
             return _union(schema[key], indent)
+    if "const" in schema and "type" not in schema:
+        return _literal(schema["const"])
     kind = schema.get("type", "object" if "properties" in schema else None)
     if isinstance(kind, list):
         return _union([{**schema, "type": each} for each in kind], indent)
@@ -74,11 +77,6 @@ def _type(schema: Schema, indent: int) -> str:
 
 def _union(schemas: Sequence[Schema], indent: int) -> str:
     return " | ".join(_type(schema, indent) for schema in schemas)
-
-
-def _literals(schema: Schema) -> str:
-    values = schema["enum"] if "enum" in schema else [schema["const"]]
-    return " | ".join(_literal(value) for value in values)
 
 
 def _literal(value: object) -> str:

@@ -357,9 +357,10 @@ def test_tool_choice() -> None:
         ("auto", 0),
         ("required", 0),
         ("none", 1),
-        (forced, 5),
+        (forced, 8),
+        ({"type": "function", "name": "foo"}, 8),
         ({"name": "foo"}, 5),
-        ({"type": "custom"}, 4),
+        ({"type": "custom"}, 7),
         ({"function": 1}, 4),
     ]:
         counted = COUNTER.count_messages(HELLO, GPT_35, tools, tool_choice=choice)
