@@ -14,7 +14,13 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
-_SIMPLE = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean"}
+_SIMPLE = {
+    "string": "string",
+    "number": "number",
+    "integer": "number",
+    "boolean": "boolean",
+    "null": "null",
+}
 _NESTED_INDENT = 2
 
 
@@ -59,20 +65,24 @@ def _properties(schema: Schema, indent: int) -> str:
 def _type(schema: Schema, indent: int) -> str:
     if "enum" in schema:
         return " | ".join(_literal(value) for value in schema["enum"])
-    for key in ("anyOf", "oneOf"):
-        if schema.get(key):
-            return _union(schema[key], indent)
+    union = schema.get("anyOf") or schema.get("oneOf")
+    if union:
+        return _union(union, indent)
     if "const" in schema and "type" not in schema:
         return _literal(schema["const"])
     kind = schema.get("type", "object" if "properties" in schema else None)
     if isinstance(kind, list):
         return _union([{**schema, "type": each} for each in kind], indent)
+    return _plain_type(str(kind), schema, indent)
+
+
+def _plain_type(kind: str, schema: Schema, indent: int) -> str:
     if kind == "object":
         return f"{{\n{_properties(schema, indent + _NESTED_INDENT)}\n}}"
     if kind == "array":
         items = schema.get("items")
         return f"{_type(items, indent) if isinstance(items, Mapping) and items else 'any'}[]"
-    return "null" if kind == "null" else _SIMPLE.get(str(kind), "any")
+    return _SIMPLE.get(kind, "any")
 
 
 def _union(schemas: Sequence[Schema], indent: int) -> str:
