@@ -62,7 +62,7 @@ def base_model_name(model: str) -> str:
     Returns:
         The lower-case name without a provider path and without the parts of a fine-tuned id.
     """
-    name = model.rpartition("/")[2].lower()
+    name = model.rpartition("/")[2].strip().lower()
     return name.split(":")[1] if name.startswith("ft:") else name
 
 
