@@ -127,7 +127,8 @@ def test_loading_leaves_tiktoken_and_the_environment_alone(tmp_path: Path) -> No
         "assert os.listdir(os.environ['TIKTOKEN_CACHE_DIR']) == []\n"
         "print('fine')\n"
     )
-    environ = {**os.environ, "TIKTOKEN_CACHE_DIR": str(tmp_path)}
+    folders = dict.fromkeys(("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"), str(tmp_path))
+    environ = {**os.environ, **folders}
     done = subprocess.run(  # noqa: S603 - our own script
         [sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=False
     )
