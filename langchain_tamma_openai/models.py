@@ -149,7 +149,8 @@ class ModelCatalog:
         """Describe a model.
 
         A dated snapshot (`gpt-4.1-2025-04-14`) or a fine-tuned model (`ft:gpt-4.1-...:org::id`) is
-        described by its base model. Any other name gives a `ModelInfo` with `known=False`.
+        described by its base model; case and blanks around the name make no difference. Any other
+        name gives a `ModelInfo` with `known=False`.
         """
         return _catalogue().get(model)
 
@@ -176,9 +177,14 @@ class _Catalogue:
     def get(self, model: str) -> ModelInfo:
         info = self._infos.get(model)
         if info is None:
-            info = self._build(model)
-            if info.known and not info.fine_tuned:
-                self._infos[model] = info
+            name = model.strip().lower()
+            info = self._build(name)
+            if not info.known and name != model:
+                return ModelInfo(model)
+            if info.fine_tuned:
+                return replace(info, name=model.strip())
+            if info.known:
+                self._infos[name] = info
         return info
 
     def _build(self, model: str) -> ModelInfo:

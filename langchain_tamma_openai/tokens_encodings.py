@@ -39,6 +39,7 @@ _PROBE_CHARS = 100
 
 # Counts of texts that come again with every turn of a conversation; the texts are not kept.
 _MIN_REMEMBERED_CHARS = 64
+_MAX_NAME_CHARS = 16
 _MAX_REMEMBERED = 8_192
 _remembered: dict[tuple[str, bytes], int] = {}
 
@@ -62,7 +63,7 @@ def base_model_name(model: str) -> str:
     Returns:
         The lower-case name without a provider path and without the parts of a fine-tuned id.
     """
-    name = model.rpartition("/")[2].lower()
+    name = model.rpartition("/")[2].strip().lower()
     return name.split(":")[1] if name.startswith("ft:") else name
 
 
@@ -104,6 +105,8 @@ def count_tokens(text: str, encoding_name: str) -> int:
         text: Any text, of any length.
         encoding_name: `o200k_base`, `o200k_harmony` or `cl100k_base`.
     """
+    if len(text) <= _MAX_NAME_CHARS:  # roles and names
+        return _count_short(text, encoding_name)
     if len(text) < _MIN_REMEMBERED_CHARS:
         return len(encode(text, encoding_name))
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
@@ -115,6 +118,11 @@ def count_tokens(text: str, encoding_name: str) -> int:
             _remembered.clear()
         _remembered[key] = count
     return count
+
+
+@lru_cache(maxsize=512)
+def _count_short(text: str, encoding_name: str) -> int:
+    return len(encode(text, encoding_name))
 
 
 def _has_long_blank_run(text: str) -> bool:

@@ -31,13 +31,14 @@ _TOOL_CALL_ID_TOKENS = 3  # not documented
 _TOOLS_TOKENS = 9
 _TOOLS_BESIDE_SYSTEM_TOKENS = -4
 _TOOL_CHOICE_NONE_TOKENS = 1
-_FORCED_TOOL_TOKENS = 4
+_FORCED_FUNCTION_TOKENS = 4  # `function_call`
+_FORCED_TOOL_TOKENS = 7  # `tool_choice`
 _RESPONSE_FORMAT_TOKENS = 12  # a guess: the schema comes with a heading
 _SYSTEM_ROLES = ("system", "developer")
 _TOOLS_KNOWN_FOR = re.compile(r"(gpt-3\.5-turbo|gpt-4|gpt-4o|gpt-4o-mini)(-[\d-]+)?$")
 
 # What upper bounds add where the formula is a guess.
-_TOOL_CALL_DOUBT_TOKENS = 8
+_TOOL_CALL_DOUBT_TOKENS = 16
 _TOOL_RESULT_DOUBT_TOKENS = 6
 _TOOL_DOUBT_TOKENS = 16
 _RESPONSE_FORMAT_DOUBT = 2
@@ -132,7 +133,7 @@ def _add_tool_choice(tally: Tally, tool_choice: object) -> None:
         function = tool_choice.get("function", tool_choice)
         name = function.get("name") if isinstance(function, Mapping) else None
         tally.add_text(name)
-        tally.add(_FORCED_TOOL_TOKENS)
+        tally.add(_FORCED_TOOL_TOKENS if "type" in tool_choice else _FORCED_FUNCTION_TOKENS)
 
 
 def _add_message(tally: Tally, message: Json, padding: str) -> None:

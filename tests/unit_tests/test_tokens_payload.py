@@ -99,11 +99,11 @@ def test_instructions_are_a_system_message_and_text_input_is_the_users() -> None
 
 def test_functions_of_the_old_form_count_like_tools() -> None:
     messages = [{"role": "user", "content": "hello"}]
-    old = {"messages": messages, "functions": [FUNCTION], "function_call": {"name": "get_weather"}}
+    old = {"messages": messages, "functions": [FUNCTION], "function_call": "none"}
     new = {
         "messages": messages,
         "tools": [{"type": "function", "function": FUNCTION}],
-        "tool_choice": {"type": "function", "function": {"name": "get_weather"}},
+        "tool_choice": "none",
     }
     assert tally(old).tokens == tally(new).tokens
 
