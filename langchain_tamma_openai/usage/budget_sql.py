@@ -1,0 +1,437 @@
+"""Budgets in SQLite or PostgreSQL, shared by threads, processes and machines.
+
+Amounts are kept as decimal text: SQLite has no decimals, and sums must be exact. Each step is one
+short transaction that locks the one line it changes (SQLite: the file).
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from langchain_tamma_openai.checks import safe_url
+from langchain_tamma_openai.redact import redact_secrets
+from langchain_tamma_openai.usage.budget_amounts import Amounts, Bound, BudgetLimits
+from langchain_tamma_openai.usage.budget_state import (
+    EVERY_LINE,
+    Held,
+    HeldState,
+    Line,
+    LineKey,
+    Transaction,
+)
+from langchain_tamma_openai.usage.budget_windows import Span
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL, Connection, Engine
+    from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+    from sqlalchemy.sql.dml import Insert
+
+T = TypeVar("T")
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_S = 30
+CONNECT_TIMEOUT_S = 5
+_MOST_CONNECTIONS = 8
+_PG_SETTINGS = (
+    f"SET lock_timeout = '{BUSY_TIMEOUT_S}s'",
+    # A process that stands still in the midst of a step must not hold up all others for ever.
+    f"SET idle_in_transaction_session_timeout = '{BUSY_TIMEOUT_S}s'",
+)
+_CREATION_LOCK = 0x7A3B_B0D6
+"""Any number that nobody else uses; PostgreSQL's CREATE IF NOT EXISTS can fail in a race."""
+
+_metadata = sa.MetaData()
+_VERSION = sa.Table(
+    "tamma_budget_schema", _metadata, sa.Column("version", sa.Integer, primary_key=True)
+)
+_LINES = sa.Table(
+    "tamma_budget_lines",
+    _metadata,
+    sa.Column("line_id", sa.String(64), primary_key=True),
+    sa.Column("budget", sa.Text, nullable=False, index=True),
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("starts_at", sa.Text),
+    sa.Column("ends_at", sa.Text),
+    sa.Column("ends_at_s", sa.Double),
+    sa.Column("spent_usd", sa.Text, nullable=False),
+    sa.Column("spent_tokens", sa.BigInteger, nullable=False),
+    sa.Column("reserved_usd", sa.Text, nullable=False),
+    sa.Column("reserved_tokens", sa.BigInteger, nullable=False),
+    sa.Column("unpriced_calls", sa.BigInteger, nullable=False),
+    sa.Column("marks", sa.Text, nullable=False),
+    sa.Column("earliest_expiry_s", sa.Double),
+)
+_RESERVATIONS = sa.Table(
+    "tamma_budget_reservations",
+    _metadata,
+    sa.Column("reservation_id", sa.String(64), primary_key=True),
+    sa.Column("line_id", sa.String(64), nullable=False, index=True),
+    sa.Column("usd", sa.Text),
+    sa.Column("tokens", sa.BigInteger),
+    sa.Column("expires_at_s", sa.Double, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+)
+_LIMITS = sa.Table(
+    "tamma_budget_limits",
+    _metadata,
+    sa.Column("limit_id", sa.String(64), primary_key=True),
+    sa.Column("budget", sa.Text, nullable=False),
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("limit_usd", sa.Text),
+    sa.Column("limit_tokens", sa.BigInteger),
+)
+
+
+class SqlStore:
+    """Lines in a database."""
+
+    is_local = False
+
+    def __init__(self, url: str) -> None:
+        """Open the database and create its tables where they are missing.
+
+        Args:
+            url: ``sqlite:///file`` or ``postgresql+psycopg://...``.
+
+        Raises:
+            ConfigurationError: The URL cannot be read, or the driver is not installed.
+            StorageError: The database cannot be reached, or not written to.
+        """
+        self._name = safe_url(url)
+        self._url = _read_url(url, self._name)
+        self._begin()
+        try:
+            self._create()
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self) -> None:
+        self._engine = _engine(self._url)
+        self._is_sqlite = self._engine.dialect.name == "sqlite"
+        # SQLite lets one connection write; threads that wait here need not poll its lock.
+        self._turn: AbstractContextManager[object] = (
+            threading.Lock() if self._is_sqlite else nullcontext()
+        )
+        self._closer = weakref.finalize(self, self._engine.dispose)
+
+    def after_fork(self) -> None:
+        """Open connections of our own; ending the parent's would touch what both share."""
+        self._closer.detach()
+        _inherited.append(self._engine)
+        self._begin()
+
+    def close(self) -> None:
+        """Close connections; the next step opens new ones."""
+        self._engine.dispose()
+
+    def run(self, job: Callable[[Transaction], T]) -> T:
+        """Do a step in one transaction."""
+        with self._translated(), self._turn, self._engine.begin() as connection:
+            return job(_SqlStep(connection))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        from langchain_tamma_openai.errors import StorageError
+
+        try:
+            yield
+        except (SQLAlchemyError, OSError) as exc:
+            raise StorageError(
+                f"The budgets at {self._name} cannot be used ({_reason(exc)}); start the database "
+                "there, see that it can be written to, or correct the URL in store="
+            ) from exc
+
+    def _create(self) -> None:
+        with self._translated(), self._turn, self._engine.begin() as connection:
+            if not self._is_sqlite:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATION_LOCK)))
+            _metadata.create_all(connection)
+            found = connection.scalar(sa.select(_VERSION.c.version))
+            if found is None:
+                connection.execute(_VERSION.insert().values(version=SCHEMA_VERSION))
+        if found is not None and found != SCHEMA_VERSION:
+            from langchain_tamma_openai.errors import StorageError
+
+            raise StorageError(
+                f"The budgets at {self._name} were written by another version of this package "
+                f"(schema {found}, this one knows {SCHEMA_VERSION}); use one version everywhere"
+            )
+
+
+def _read_url(text: str, name: str) -> URL:
+    from langchain_tamma_openai.errors import ConfigurationError
+
+    try:
+        url = sa.make_url(text)
+    except (ArgumentError, ValueError) as exc:
+        raise ConfigurationError(
+            f"store: got {name}, which cannot be read as a database URL; pass "
+            "'sqlite:///file' or 'postgresql+psycopg://user@host/database'",
+            param="store",
+        ) from exc
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        engine = sa.create_engine(
+            url,
+            poolclass=sa.QueuePool,
+            pool_size=1,
+            max_overflow=0,
+            connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        )
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_immediate)
+        return engine
+    timeout = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_TIMEOUT_S}
+    try:
+        engine = sa.create_engine(
+            url,
+            pool_size=_MOST_CONNECTIONS,
+            max_overflow=0,
+            pool_pre_ping=True,
+            connect_args=timeout,
+            isolation_level="READ COMMITTED",
+        )
+    except ModuleNotFoundError as missing:
+        from langchain_tamma_openai.errors import ConfigurationError
+
+        raise ConfigurationError(
+            f"store: PostgreSQL needs the package {missing.name!r}, which is not installed; run: "
+            "pip install 'langchain-tamma-openai[postgres]'",
+            param="store",
+        ) from missing
+    sa.event.listen(engine, "connect", _prepare_postgres)
+    return engine
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin where `_begin_immediate` says
+    cursor = connection.cursor()
+    _choose_wal(cursor)
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.close()
+
+
+def _choose_wal(cursor: DBAPICursor) -> None:
+    """Switch to WAL, which SQLite refuses at once while another process does the same."""
+    until_s = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until_s:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _prepare_postgres(connection: DBAPIConnection, _record: object) -> None:
+    cursor = connection.cursor()
+    for setting in _PG_SETTINGS:
+        cursor.execute(setting)
+    cursor.close()
+    connection.commit()
+
+
+def _reason(exc: Exception) -> str:
+    cause = getattr(exc, "orig", None) or exc
+    text = " ".join(str(cause).split())
+    return f"{type(cause).__name__}: {redact_secrets(text)[:300]}"
+
+
+class _SqlStep:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        dialect = connection.dialect.name
+        self._insert: Callable[[sa.Table], sqlite.Insert | postgresql.Insert] = (
+            sqlite.insert if dialect == "sqlite" else postgresql.insert
+        )
+
+    def find(self, key: LineKey) -> Line | None:
+        query = sa.select(_LINES).where(_LINES.c.line_id == key.ident).with_for_update()
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else _line_of(key, row)
+
+    def create(self, key: LineKey) -> Line:
+        fresh = Line(key)
+        values = {**_identity_row(key), **_line_row(fresh)}
+        self._connection.execute(self._insert(_LINES).values(values).on_conflict_do_nothing())
+        return self.find(key) or fresh
+
+    def save(self, line: Line) -> None:
+        change = _LINES.update().where(_LINES.c.line_id == line.key.ident)
+        self._connection.execute(change.values(_line_row(line)))
+
+    def keys(self, budget: str, now_s: float) -> list[LineKey]:
+        ends = _LINES.c.ends_at_s
+        columns = (_LINES.c.scope, _LINES.c.starts_at, _LINES.c.ends_at)
+        query = sa.select(*columns).where(
+            _LINES.c.budget == budget, sa.or_(ends.is_(None), ends > now_s)
+        )
+        return [
+            LineKey(budget, row.scope, Span(_moment(row.starts_at), _moment(row.ends_at)))
+            for row in self._connection.execute(query.order_by(_LINES.c.line_id))
+        ]
+
+    def held(self, ident: str) -> Held | None:
+        query = sa.select(_RESERVATIONS).where(_RESERVATIONS.c.reservation_id == ident)
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else _held_of(row)
+
+    def overdue(self, line: str, now_s: float) -> list[Held]:
+        query = sa.select(_RESERVATIONS).where(*_live(line), _RESERVATIONS.c.expires_at_s <= now_s)
+        return [_held_of(row) for row in self._connection.execute(query).mappings()]
+
+    def next_expiry_s(self, line: str) -> float | None:
+        query = sa.select(sa.func.min(_RESERVATIONS.c.expires_at_s)).where(*_live(line))
+        found: float | None = self._connection.scalar(query)
+        return found
+
+    def hold(self, held: Held) -> None:
+        values = {
+            "reservation_id": held.ident,
+            "line_id": held.line,
+            "usd": None if held.bound.usd is None else _text(held.bound.usd),
+            "tokens": held.bound.tokens,
+            "expires_at_s": held.expires_at_s,
+            "state": held.state.value,
+        }
+        self._connection.execute(self._upsert(_RESERVATIONS, values, "reservation_id"))
+
+    def drop(self, ident: str) -> None:
+        table = _RESERVATIONS
+        self._connection.execute(table.delete().where(table.c.reservation_id == ident))
+
+    def forget_abandoned(self, line: str) -> None:
+        table = _RESERVATIONS
+        is_abandoned = table.c.state != HeldState.LIVE.value
+        self._connection.execute(table.delete().where(table.c.line_id == line, is_abandoned))
+
+    def limits(self, budget: str, scope: str) -> tuple[BudgetLimits | None, BudgetLimits | None]:
+        own, common = _limit_id(budget, scope), _limit_id(budget, EVERY_LINE)
+        query = sa.select(_LIMITS).where(_LIMITS.c.limit_id.in_([own, common]))
+        found = {row.limit_id: _limits_of(row) for row in self._connection.execute(query)}
+        return found.get(own), found.get(common)
+
+    def keep_limits(self, budget: str, scope: str, limits: BudgetLimits | None) -> None:
+        ident = _limit_id(budget, scope)
+        if limits is None:
+            self._connection.execute(_LIMITS.delete().where(_LIMITS.c.limit_id == ident))
+            return
+        values = {
+            "limit_id": ident,
+            "budget": budget,
+            "scope": scope,
+            "limit_usd": None if limits.usd is None else _text(limits.usd),
+            "limit_tokens": limits.tokens,
+        }
+        self._connection.execute(self._upsert(_LIMITS, values, "limit_id"))
+
+    def forget_ended(self, budget: str, before_s: float) -> None:
+        live = sa.select(_RESERVATIONS.c.line_id).where(
+            _RESERVATIONS.c.state == HeldState.LIVE.value
+        )
+        ended = sa.select(_LINES.c.line_id).where(
+            _LINES.c.budget == budget,
+            _LINES.c.ends_at_s < before_s,
+            _LINES.c.line_id.not_in(live),
+        )
+        # Another process may be doing the same; what it has locked, it forgets.
+        idents = self._connection.scalars(ended.with_for_update(skip_locked=True)).all()
+        if idents:
+            table = _RESERVATIONS
+            self._connection.execute(table.delete().where(table.c.line_id.in_(idents)))
+            self._connection.execute(_LINES.delete().where(_LINES.c.line_id.in_(idents)))
+
+    def _upsert(self, table: sa.Table, values: Mapping[str, object], key: str) -> Insert:
+        rest = {name: value for name, value in values.items() if name != key}
+        insert = self._insert(table).values(values)
+        return insert.on_conflict_do_update(index_elements=[key], set_=rest)
+
+
+def _live(line: str) -> tuple[sa.ColumnElement[bool], ...]:
+    state = _RESERVATIONS.c.state
+    return _RESERVATIONS.c.line_id == line, state == HeldState.LIVE.value
+
+
+def _identity_row(key: LineKey) -> dict[str, object]:
+    ends_at = key.span.ends_at
+    return {
+        "line_id": key.ident,
+        "budget": key.budget,
+        "scope": key.scope,
+        "starts_at": None if key.span.starts_at is None else key.span.starts_at.isoformat(),
+        "ends_at": None if ends_at is None else ends_at.isoformat(),
+        "ends_at_s": None if ends_at is None else ends_at.timestamp(),
+    }
+
+
+def _line_row(line: Line) -> dict[str, object]:
+    return {
+        "spent_usd": _text(line.spent.usd),
+        "spent_tokens": line.spent.tokens,
+        "reserved_usd": _text(line.reserved.usd),
+        "reserved_tokens": line.reserved.tokens,
+        "unpriced_calls": line.unpriced_calls,
+        "marks": json.dumps(sorted(line.marks)),
+        "earliest_expiry_s": line.earliest_expiry_s,
+    }
+
+
+def _line_of(key: LineKey, row: sa.RowMapping) -> Line:
+    return Line(
+        key,
+        spent=Amounts(Decimal(row["spent_usd"]), row["spent_tokens"]),
+        reserved=Amounts(Decimal(row["reserved_usd"]), row["reserved_tokens"]),
+        unpriced_calls=row["unpriced_calls"],
+        marks=frozenset(json.loads(row["marks"])),
+        earliest_expiry_s=row["earliest_expiry_s"],
+    )
+
+
+def _held_of(row: sa.RowMapping) -> Held:
+    usd = row["usd"]
+    bound = Bound(None if usd is None else Decimal(usd), row["tokens"])
+    state = HeldState(row["state"])
+    return Held(row["reservation_id"], row["line_id"], bound, row["expires_at_s"], state)
+
+
+def _limits_of(row: sa.Row[tuple[object, ...]]) -> BudgetLimits:
+    usd = row.limit_usd
+    return BudgetLimits(None if usd is None else Decimal(usd), row.limit_tokens)
+
+
+def _limit_id(budget: str, scope: str) -> str:
+    return LineKey(budget, scope, Span()).ident
+
+
+def _text(amount: Decimal) -> str:
+    return format(amount, "f")
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+
+
+_inherited: list[Engine] = []
