@@ -11,10 +11,11 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 import sqlalchemy as sa
@@ -37,7 +38,8 @@ from langchain_tamma_openai.usage.budget_windows import Span
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection, Engine
     from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-    from sqlalchemy.sql.dml import Insert
+
+    Upsert = sqlite.Insert | postgresql.Insert
 
 T = TypeVar("T")
 
@@ -52,6 +54,16 @@ _PG_SETTINGS = (
 )
 _CREATION_LOCK = 0x7A3B_B0D6
 """Any number that nobody else uses; PostgreSQL's CREATE IF NOT EXISTS can fail in a race."""
+
+_CHANGING = (
+    "spent_usd",
+    "spent_tokens",
+    "reserved_usd",
+    "reserved_tokens",
+    "unpriced_calls",
+    "marks",
+    "earliest_expiry_s",
+)
 
 _metadata = sa.MetaData()
 _VERSION = sa.Table(
@@ -260,52 +272,100 @@ def _reason(exc: Exception) -> str:
     return f"{type(cause).__name__}: {redact_secrets(text)[:300]}"
 
 
+# The statements of every call are built once: building them takes longer than running them.
+_line: sa.BindParameter[str] = sa.bindparam("line")
+_ident: sa.BindParameter[str] = sa.bindparam("ident")
+_now_s: sa.BindParameter[float] = sa.bindparam("now_s")
+_is_live = sa.and_(_RESERVATIONS.c.line_id == _line, _RESERVATIONS.c.state == HeldState.LIVE.value)
+_FIND = sa.select(_LINES).where(_LINES.c.line_id == _line).with_for_update()
+_SAVE = (
+    _LINES.update()
+    .where(_LINES.c.line_id == _line)
+    .values({name: sa.bindparam(name) for name in _CHANGING})
+)
+_KEYS = (
+    sa.select(_LINES.c.scope, _LINES.c.starts_at, _LINES.c.ends_at)
+    .where(
+        _LINES.c.budget == sa.bindparam("budget"),
+        sa.or_(_LINES.c.ends_at_s.is_(None), _LINES.c.ends_at_s > _now_s),
+    )
+    .order_by(_LINES.c.line_id)
+)
+_HELD = sa.select(_RESERVATIONS).where(_RESERVATIONS.c.reservation_id == _ident)
+_OVERDUE = sa.select(_RESERVATIONS).where(_is_live, _RESERVATIONS.c.expires_at_s <= _now_s)
+_NEXT_EXPIRY = sa.select(sa.func.min(_RESERVATIONS.c.expires_at_s)).where(_is_live)
+_DROP = _RESERVATIONS.delete().where(_RESERVATIONS.c.reservation_id == _ident)
+_FORGET_ABANDONED = _RESERVATIONS.delete().where(
+    _RESERVATIONS.c.line_id == _line, _RESERVATIONS.c.state != HeldState.LIVE.value
+)
+_FIND_LIMITS = sa.select(_LIMITS).where(
+    _LIMITS.c.limit_id.in_([sa.bindparam("own"), sa.bindparam("common")])
+)
+_FORGET_LIMITS = _LIMITS.delete().where(_LIMITS.c.limit_id == _ident)
+_ENDED = (
+    sa.select(_LINES.c.line_id)
+    .where(
+        _LINES.c.budget == sa.bindparam("budget"),
+        _LINES.c.ends_at_s < _now_s,
+        _LINES.c.line_id.not_in(
+            sa.select(_RESERVATIONS.c.line_id).where(_RESERVATIONS.c.state == HeldState.LIVE.value)
+        ),
+    )
+    # Another process may be doing the same; what it has locked, it forgets.
+    .with_for_update(skip_locked=True)
+)
+
+
+class _Writing:
+    """Statements that each dialect writes in its own words."""
+
+    def __init__(self, insert: Callable[[sa.Table], Upsert]) -> None:
+        self.create = insert(_LINES).on_conflict_do_nothing()
+        self.hold = _upsert(insert(_RESERVATIONS), "reservation_id")
+        self.keep_limits = _upsert(insert(_LIMITS), "limit_id")
+
+
+def _upsert(insert: Upsert, key: str) -> Upsert:
+    new = {column.name: column for column in insert.excluded if column.name != key}
+    return insert.on_conflict_do_update(index_elements=[key], set_=new)
+
+
+_WRITING = {"sqlite": _Writing(sqlite.insert), "postgresql": _Writing(postgresql.insert)}
+
+
 class _SqlStep:
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        dialect = connection.dialect.name
-        self._insert: Callable[[sa.Table], sqlite.Insert | postgresql.Insert] = (
-            sqlite.insert if dialect == "sqlite" else postgresql.insert
-        )
+        self._run = connection.execute
+        self._writing = _WRITING[connection.dialect.name]
 
     def find(self, key: LineKey) -> Line | None:
-        query = sa.select(_LINES).where(_LINES.c.line_id == key.ident).with_for_update()
-        row = self._connection.execute(query).mappings().first()
+        row = self._run(_FIND, {"line": key.ident}).mappings().first()
         return None if row is None else _line_of(key, row)
 
     def create(self, key: LineKey) -> Line:
         fresh = Line(key)
-        values = {**_identity_row(key), **_line_row(fresh)}
-        self._connection.execute(self._insert(_LINES).values(values).on_conflict_do_nothing())
+        self._run(self._writing.create, {**_identity_row(key), **_line_row(fresh)})
         return self.find(key) or fresh
 
     def save(self, line: Line) -> None:
-        change = _LINES.update().where(_LINES.c.line_id == line.key.ident)
-        self._connection.execute(change.values(_line_row(line)))
+        self._run(_SAVE, {"line": line.key.ident, **_line_row(line)})
 
     def keys(self, budget: str, now_s: float) -> list[LineKey]:
-        ends = _LINES.c.ends_at_s
-        columns = (_LINES.c.scope, _LINES.c.starts_at, _LINES.c.ends_at)
-        query = sa.select(*columns).where(
-            _LINES.c.budget == budget, sa.or_(ends.is_(None), ends > now_s)
-        )
         return [
             LineKey(budget, row.scope, Span(_moment(row.starts_at), _moment(row.ends_at)))
-            for row in self._connection.execute(query.order_by(_LINES.c.line_id))
+            for row in self._run(_KEYS, {"budget": budget, "now_s": now_s})
         ]
 
     def held(self, ident: str) -> Held | None:
-        query = sa.select(_RESERVATIONS).where(_RESERVATIONS.c.reservation_id == ident)
-        row = self._connection.execute(query).mappings().first()
+        row = self._run(_HELD, {"ident": ident}).mappings().first()
         return None if row is None else _held_of(row)
 
     def overdue(self, line: str, now_s: float) -> list[Held]:
-        query = sa.select(_RESERVATIONS).where(*_live(line), _RESERVATIONS.c.expires_at_s <= now_s)
-        return [_held_of(row) for row in self._connection.execute(query).mappings()]
+        rows = self._run(_OVERDUE, {"line": line, "now_s": now_s}).mappings()
+        return [_held_of(row) for row in rows]
 
     def next_expiry_s(self, line: str) -> float | None:
-        query = sa.select(sa.func.min(_RESERVATIONS.c.expires_at_s)).where(*_live(line))
-        found: float | None = self._connection.scalar(query)
+        found: float | None = self._run(_NEXT_EXPIRY, {"line": line}).scalar()
         return found
 
     def hold(self, held: Held) -> None:
@@ -317,27 +377,24 @@ class _SqlStep:
             "expires_at_s": held.expires_at_s,
             "state": held.state.value,
         }
-        self._connection.execute(self._upsert(_RESERVATIONS, values, "reservation_id"))
+        self._run(self._writing.hold, values)
 
     def drop(self, ident: str) -> None:
-        table = _RESERVATIONS
-        self._connection.execute(table.delete().where(table.c.reservation_id == ident))
+        self._run(_DROP, {"ident": ident})
 
     def forget_abandoned(self, line: str) -> None:
-        table = _RESERVATIONS
-        is_abandoned = table.c.state != HeldState.LIVE.value
-        self._connection.execute(table.delete().where(table.c.line_id == line, is_abandoned))
+        self._run(_FORGET_ABANDONED, {"line": line})
 
     def limits(self, budget: str, scope: str) -> tuple[BudgetLimits | None, BudgetLimits | None]:
         own, common = _limit_id(budget, scope), _limit_id(budget, EVERY_LINE)
-        query = sa.select(_LIMITS).where(_LIMITS.c.limit_id.in_([own, common]))
-        found = {row.limit_id: _limits_of(row) for row in self._connection.execute(query)}
+        rows = self._run(_FIND_LIMITS, {"own": own, "common": common})
+        found = {row.limit_id: _limits_of(row) for row in rows}
         return found.get(own), found.get(common)
 
     def keep_limits(self, budget: str, scope: str, limits: BudgetLimits | None) -> None:
         ident = _limit_id(budget, scope)
         if limits is None:
-            self._connection.execute(_LIMITS.delete().where(_LIMITS.c.limit_id == ident))
+            self._run(_FORGET_LIMITS, {"ident": ident})
             return
         values = {
             "limit_id": ident,
@@ -346,33 +403,14 @@ class _SqlStep:
             "limit_usd": None if limits.usd is None else _text(limits.usd),
             "limit_tokens": limits.tokens,
         }
-        self._connection.execute(self._upsert(_LIMITS, values, "limit_id"))
+        self._run(self._writing.keep_limits, values)
 
     def forget_ended(self, budget: str, before_s: float) -> None:
-        live = sa.select(_RESERVATIONS.c.line_id).where(
-            _RESERVATIONS.c.state == HeldState.LIVE.value
-        )
-        ended = sa.select(_LINES.c.line_id).where(
-            _LINES.c.budget == budget,
-            _LINES.c.ends_at_s < before_s,
-            _LINES.c.line_id.not_in(live),
-        )
-        # Another process may be doing the same; what it has locked, it forgets.
-        idents = self._connection.scalars(ended.with_for_update(skip_locked=True)).all()
+        idents = self._run(_ENDED, {"budget": budget, "now_s": before_s}).scalars().all()
         if idents:
             table = _RESERVATIONS
-            self._connection.execute(table.delete().where(table.c.line_id.in_(idents)))
-            self._connection.execute(_LINES.delete().where(_LINES.c.line_id.in_(idents)))
-
-    def _upsert(self, table: sa.Table, values: Mapping[str, object], key: str) -> Insert:
-        rest = {name: value for name, value in values.items() if name != key}
-        insert = self._insert(table).values(values)
-        return insert.on_conflict_do_update(index_elements=[key], set_=rest)
-
-
-def _live(line: str) -> tuple[sa.ColumnElement[bool], ...]:
-    state = _RESERVATIONS.c.state
-    return _RESERVATIONS.c.line_id == line, state == HeldState.LIVE.value
+            self._run(table.delete().where(table.c.line_id.in_(idents)))
+            self._run(_LINES.delete().where(_LINES.c.line_id.in_(idents)))
 
 
 def _identity_row(key: LineKey) -> dict[str, object]:
@@ -422,6 +460,7 @@ def _limits_of(row: sa.Row[tuple[object, ...]]) -> BudgetLimits:
     return BudgetLimits(None if usd is None else Decimal(usd), row.limit_tokens)
 
 
+@lru_cache(maxsize=1024)
 def _limit_id(budget: str, scope: str) -> str:
     return LineKey(budget, scope, Span()).ident
 
