@@ -125,8 +125,8 @@ class Desk:
         spent = status.spent_usd if is_usd else status.spent_tokens
         reserved = status.reserved_usd if is_usd else status.reserved_tokens
         amounts = (
-            f"limit {_shown(limit)}, spent {_shown(spent)}, reserved by calls under way "
-            f"{_shown(reserved)}, requested {_shown(requested)}"
+            f"limit {_shown(limit)}, spent {_shown(spent)}, reserved {_shown(reserved)}, "
+            f"requested {_shown(requested)}"
         )
         model = request.labels.get("model")
         return BudgetExceededError(
@@ -361,7 +361,8 @@ def _take_one(caller: _Caller, desk: Desk) -> Generator[Step, object, Claim | Bl
     )
     if decision.granted:
         if decision.first:
-            logger.warning("%s", desk.error(decision, caller.request))
+            error = desk.error(decision, caller.request)
+            logger.warning("%s The call goes all the same (on_exceeded='warn').", error)
         return claim
     if patient and decision.verdict in {Verdict.FITS, Verdict.BUSY}:
         return Blocked(desk, key)

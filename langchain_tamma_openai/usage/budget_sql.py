@@ -175,6 +175,8 @@ class SqlStore:
             found = connection.scalar(sa.select(_VERSION.c.version))
             if found is None:
                 connection.execute(_VERSION.insert().values(version=SCHEMA_VERSION))
+            else:  # write something, to learn now whether that is allowed
+                connection.execute(_VERSION.update().values(version=_VERSION.c.version))
         if found is not None and found != SCHEMA_VERSION:
             from langchain_tamma_openai.errors import StorageError
 

@@ -71,7 +71,7 @@ def test_four_processes_of_fifty_calls_never_overspend_and_use_the_budget(
     budget.close()
     assert status.spent_usd == spent
     assert status.spent_tokens == sum(int(str(report["calls"])) for report in reports)
-    assert (status.reserved_usd, status.reserved_tokens) == (0, 0)
+    assert [status.reserved_usd, status.reserved_tokens] == [0, 0]
 
 
 def test_an_alert_is_given_once_among_all_processes(store: str) -> None:
@@ -107,8 +107,8 @@ def test_what_killed_processes_had_reserved_is_settled_after_its_time(
 
     status = budget.status(organization_id="o1")
     budget.close()
-    assert (held.reserved_usd, held.reserved_tokens) == (10 * MOST_USD, 10 * MOST_TOKENS)
-    assert (status.reserved_usd, status.reserved_tokens) == (0, 0)
+    assert [held.reserved_usd, held.reserved_tokens] == [10 * MOST_USD, 10 * MOST_TOKENS]
+    assert [status.reserved_usd, status.reserved_tokens] == [0, 0]
     assert status.spent_usd == Decimal("0.002") + charged_usd
 
 
