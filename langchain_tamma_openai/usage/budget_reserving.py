@@ -145,13 +145,11 @@ class Desk:
 
 
 _COMPLAINTS = {
-    Verdict.FITS: "has other calls waiting before this one",
     Verdict.BUSY: "is reserved by calls under way",
     Verdict.EXCEEDED: "cannot take this call",
     Verdict.UNKNOWN: "cannot be held, because nobody knows the most this call can use",
 }
 _WAYS_OUT = {
-    Verdict.FITS: "Wait longer with wait_s, or send fewer calls at once.",
     Verdict.BUSY: "Wait longer with wait_s, lower max_tokens, or raise the limit.",
     Verdict.EXCEEDED: "Lower max_tokens, or raise the limit.",
     Verdict.UNKNOWN: "Give the price with price_overrides, set max_tokens, or let such calls go "

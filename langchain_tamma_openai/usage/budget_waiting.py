@@ -49,17 +49,20 @@ class WaitingRoom:
     def is_first(self, line: str, signal: Signal) -> bool:
         """Say whether nobody stands before this one."""
         with self._lock:
-            waiting = list(self._lines.get(line, {}))
-            while waiting and not waiting[0].alive:  # its event loop was closed
-                del self._lines[line][waiting.pop(0)]
-            return not waiting or waiting[0] is signal
+            return self._first(line) in {None, signal}
 
     def wake(self, line: str) -> None:
         """Let the first one look again."""
         with self._lock:
-            first = next(iter(list(self._lines.get(line, {}))), None)
+            first = self._first(line)
         if first is not None:
             first.wake()
+
+    def _first(self, line: str) -> Signal | None:
+        waiting = self._lines.get(line, {})
+        while (first := next(iter(waiting), None)) is not None and not first.alive:
+            waiting.pop(first, None)  # its event loop was closed
+        return first
 
     def wake_all(self) -> None:
         """Let the first one of every line look again."""
