@@ -409,4 +409,5 @@ def test_memory_does_not_grow_with_the_number_of_records(
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
 
-    assert peaks[1] < 1.5 * peaks[0]
+    # Parquet notes a little for each batch at its end; the text of one record is 700 bytes.
+    assert peaks[1] - peaks[0] < 100 * 1200
