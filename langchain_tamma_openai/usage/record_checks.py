@@ -1,0 +1,90 @@
+"""What a record must be so that every store can take it."""
+
+from __future__ import annotations
+
+import math
+from typing import NoReturn
+from uuid import UUID
+
+from langchain_tamma_openai.checks import shown
+from langchain_tamma_openai.errors import InvalidParameterError
+from langchain_tamma_openai.pricing_cost import Cost
+from langchain_tamma_openai.usage.money import MAX_EXPONENT, is_storable_usd
+from langchain_tamma_openai.usage.record import AttemptRecord, UsageRecord
+from langchain_tamma_openai.usage.record_codec import (
+    ATTEMPT_TEXTS,
+    RUN_TEXTS,
+    TOKEN_FIELDS,
+    attempt_text_values,
+    run_text_values,
+    token_values,
+)
+from langchain_tamma_openai.wire.usage import TokenUsage
+
+# Sums of 900 million runs fit into 64 bits.
+_MAX_COUNT = 10**10
+_MAX_SECONDS = 10**9
+
+
+def check_record(record: object) -> None:
+    """Check a record before it is taken; cheap, for it happens at every call.
+
+    Args:
+        record: What a caller passed.
+
+    Raises:
+        InvalidParameterError: It is no record, or has a value that no store could keep.
+    """
+    if not isinstance(record, UsageRecord):
+        _refuse("record", record, "a UsageRecord")
+    if not isinstance(record.run_id, UUID):
+        _refuse("run_id", record.run_id, "a UUID")
+    _check_texts(RUN_TEXTS, run_text_values(record))
+    _check_seconds(record.latency_s, "latency_s")
+    _check_seconds(record.time_to_first_token_s or 0.0, "time_to_first_token_s")
+    _check_count(record.attempts, "attempts")
+    _check_usage(record.tokens, record.cost)
+    for attempt in record.attempt_records:
+        _check_attempt(attempt, record)
+
+
+def _check_attempt(attempt: AttemptRecord, record: UsageRecord) -> None:
+    if attempt.run_id != record.run_id:
+        _refuse("attempt_records", attempt.run_id, f"attempts of the run {record.run_id}")
+    _check_texts(ATTEMPT_TEXTS, attempt_text_values(attempt))
+    _check_seconds(attempt.latency_s, "latency_s")
+    _check_seconds(attempt.time_to_first_token_s or 0.0, "time_to_first_token_s")
+    _check_count(attempt.number, "number")
+    if attempt.tokens is not record.tokens or attempt.cost is not record.cost:
+        _check_usage(attempt.tokens, attempt.cost)
+
+
+def _check_usage(tokens: TokenUsage | None, cost: Cost | None) -> None:
+    for name, count in zip(TOKEN_FIELDS, token_values(tokens), strict=True):
+        if count is not None:
+            _check_count(count, name)
+    if cost is None:
+        return
+    for amount in (cost.input_usd, cost.output_usd, cost.total_usd):
+        if amount is not None and not is_storable_usd(amount):
+            _refuse("cost", amount, f"finite amounts with exponents within {MAX_EXPONENT}")
+
+
+def _check_texts(names: tuple[str, ...], values: tuple[object, ...]) -> None:
+    for name, value in zip(names, values, strict=True):
+        if value is not None and not isinstance(value, str):
+            _refuse(name, value, "a text or None")
+
+
+def _check_seconds(value: object, name: str) -> None:
+    if not isinstance(value, int | float) or not math.isfinite(value) or abs(value) > _MAX_SECONDS:
+        _refuse(name, value, "a finite number of seconds")
+
+
+def _check_count(value: object, name: str) -> None:
+    if not isinstance(value, int) or not 0 <= value <= _MAX_COUNT:
+        _refuse(name, value, f"a whole number from 0 to {_MAX_COUNT}")
+
+
+def _refuse(name: str, value: object, expected: str) -> NoReturn:
+    raise InvalidParameterError(f"{name}: got {shown(value)}, must be {expected}", param=name)

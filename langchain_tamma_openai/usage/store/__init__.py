@@ -1,0 +1,1 @@
+"""Where usage records are kept: memory, SQLite, PostgreSQL."""

@@ -1,0 +1,218 @@
+"""Statements that read the ledger, the same for SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Row,
+    Select,
+    exists,
+    func,
+    literal_column,
+    select,
+    table,
+)
+
+from langchain_tamma_openai.usage.filters import RecordFilter
+from langchain_tamma_openai.usage.money import join_usd
+from langchain_tamma_openai.usage.store.measures import (
+    ODD,
+    SPLIT_NAMES,
+    amount_measures,
+    count_measures,
+)
+from langchain_tamma_openai.usage.store.rollup import ERA_US, HOUR_US, HOURLY, ROLLUP_FIELDS
+from langchain_tamma_openai.usage.store.rows import from_us, to_us
+from langchain_tamma_openai.usage.store.schema import LedgerTables
+from langchain_tamma_openai.usage.summary import (
+    AMOUNT_NAMES,
+    COUNT_NAMES,
+    TIME_GROUPS,
+    GroupKey,
+    Tally,
+    time_label,
+)
+
+_HOURS = {"hour": 1, "day": 24, "month": 24}  # months are put together from days
+Condition: TypeAlias = ColumnElement[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A range of time in microseconds since 1970; None is open."""
+
+    start_us: int | None
+    end_us: int | None
+
+    @classmethod
+    def of(cls, wanted: RecordFilter) -> Span:
+        """Give the range of a filter."""
+        start, end = wanted.start, wanted.end
+        return cls(None if start is None else to_us(start), None if end is None else to_us(end))
+
+
+def run_conditions(tables: LedgerTables, wanted: RecordFilter, span: Span) -> list[Condition]:
+    """Say which runs are wanted."""
+    runs, tags = tables.runs.c, tables.tags.c
+    conditions = [runs[name] == value for name, value in wanted.equal.items()]
+    if span.start_us is not None:
+        conditions.append(runs.started_us >= span.start_us)
+    if span.end_us is not None:
+        conditions.append(runs.started_us < span.end_us)
+    for tag in wanted.tags:
+        has_tag = select(tags.seq).where(tags.tag == tag, tags.seq == runs.seq)
+        conditions.append(exists(has_tag))
+    return conditions
+
+
+def page_of_runs(
+    tables: LedgerTables, wanted: RecordFilter, after: tuple[int, int] | None, rows: int
+) -> Select[Any]:
+    """Choose the runs after one, by start and then in the order in which they were stored.
+
+    Args:
+        tables: The tables.
+        wanted: Which runs.
+        after: `started_us` and `seq` of the last run of the page before.
+        rows: How many at most.
+    """
+    runs = tables.runs
+    chosen = select(runs).where(*run_conditions(tables, wanted, Span.of(wanted)))
+    if after is not None:
+        started_us, seq = after
+        same_start = (runs.c.started_us > started_us) | (runs.c.seq > seq)
+        chosen = chosen.where(runs.c.started_us >= started_us, same_start)
+    return chosen.order_by(runs.c.started_us, runs.c.seq).limit(rows)
+
+
+def attempts_of(tables: LedgerTables, seqs: Sequence[int]) -> Select[Any]:
+    """Choose the attempts of runs."""
+    attempts = tables.attempts
+    order = (attempts.c.seq, attempts.c.position)
+    return select(attempts).where(attempts.c.seq.in_(seqs)).order_by(*order)
+
+
+class SummaryQuery:
+    """The statements that answer one summary, and what their rows mean."""
+
+    def __init__(self, tables: LedgerTables, wanted: RecordFilter, group_by: Sequence[str]) -> None:
+        """Plan it.
+
+        Args:
+            tables: The tables.
+            wanted: Which runs to add up.
+            group_by: Names to group by.
+        """
+        self._tables = tables
+        self._wanted = wanted
+        self._group_by = tuple(group_by)
+        self._split = not tables.has_decimals
+
+    def sums(self) -> Iterator[Select[Any]]:
+        """Give statements whose rows, added up by key, are the groups."""
+        span = Span.of(self._wanted)
+        hours = self._whole_hours(span)
+        if hours is None:
+            yield self._from_runs(span)
+            return
+        first, last = hours
+        yield self._from_hours(first, last)
+        if span.start_us is not None and span.start_us % HOUR_US:
+            yield self._from_runs(Span(span.start_us, first))
+        if span.end_us is not None and span.end_us % HOUR_US:
+            yield self._from_runs(Span(last, span.end_us))
+
+    def odd_amounts(self) -> Select[Any]:
+        """Choose the runs whose amounts the sums leave out, with the key of their group."""
+        runs = self._tables.runs
+        conditions = run_conditions(self._tables, self._wanted, Span.of(self._wanted))
+        amounts = [runs.c[name] for name in AMOUNT_NAMES]
+        chosen = select(*self._run_keys(), *amounts).select_from(self._source())
+        return chosen.where(*conditions, _sql(ODD), ~runs.c.cache_hit)
+
+    def key(self, row: Row[Any]) -> GroupKey:
+        """Read the key of a row of either kind."""
+        pairs = zip(self._group_by, row, strict=False)
+        return tuple(_label(name, value) for name, value in pairs)
+
+    def tally(self, row: Row[Any]) -> tuple[Tally, int]:
+        """Read the figures of a row of `sums`, and how many odd amounts they leave out."""
+        keys, counts = len(self._group_by), len(COUNT_NAMES)
+        values = [value or 0 for value in row[keys:]]
+        amounts = values[counts:]
+        if not self._split:
+            exact = [Decimal(amount) for amount in amounts]
+            return Tally(map(int, values[:counts]), exact), 0
+        pairs = zip(amounts[0:-1:2], amounts[1:-1:2], strict=True)
+        return Tally(values[:counts], [join_usd(*pair) for pair in pairs]), amounts[-1]
+
+    def amounts(self, row: Row[Any]) -> list[Decimal]:
+        """Read the amounts of a row of `odd_amounts`."""
+        return [Decimal(amount or 0) for amount in row[len(self._group_by) :]]
+
+    def _whole_hours(self, span: Span) -> tuple[int | None, int | None] | None:
+        """Find the hours that sums by hour can answer; None when there are none."""
+        names = {*self._wanted.equal, *self._group_by} - set(TIME_GROUPS)
+        if not self._split or self._wanted.tags or not names <= set(ROLLUP_FIELDS):
+            return None
+        first = None if span.start_us is None else -(-span.start_us // HOUR_US) * HOUR_US
+        last = None if span.end_us is None else span.end_us // HOUR_US * HOUR_US
+        is_empty = first is not None and last is not None and first >= last
+        return None if is_empty else (first, last)
+
+    def _from_runs(self, span: Span) -> Select[Any]:
+        row = self._tables.runs.name
+        measures = [
+            *count_measures(row).values(),
+            *amount_measures(row, split=self._split).values(),
+        ]
+        keys = self._run_keys()
+        sums = [func.sum(_sql(measure)) for measure in measures]
+        chosen = select(*keys, *sums).select_from(self._source())
+        return chosen.where(*run_conditions(self._tables, self._wanted, span)).group_by(*keys)
+
+    def _from_hours(self, first_us: int | None, last_us: int | None) -> Select[Any]:
+        keys = [
+            _sql(f"hour / {_HOURS[name]}" if name in TIME_GROUPS else f"nullif({name}, 0)")
+            for name in self._group_by
+        ]
+        sums = [func.sum(_sql(name)) for name in (*COUNT_NAMES, *SPLIT_NAMES, ODD)]
+        chosen = select(*keys, *sums).select_from(table(HOURLY))
+        for name, value in self._wanted.equal.items():
+            chosen = chosen.where(_sql(name) == value)
+        if first_us is not None:
+            chosen = chosen.where(_sql("hour") >= (first_us + ERA_US) // HOUR_US)
+        if last_us is not None:
+            chosen = chosen.where(_sql("hour") < (last_us + ERA_US) // HOUR_US)
+        return chosen.group_by(*keys)
+
+    def _run_keys(self) -> list[ColumnElement[Any]]:
+        return [self._run_key(name) for name in self._group_by]
+
+    def _run_key(self, name: str) -> ColumnElement[Any]:
+        if name in TIME_GROUPS:
+            row = self._tables.runs.name
+            return _sql(f"({row}.started_us + {ERA_US}) / {HOUR_US * _HOURS[name]}")
+        table = self._tables.tags if name == "tag" else self._tables.runs
+        return table.c[name]
+
+    def _source(self) -> FromClause:
+        runs, tags = self._tables.runs, self._tables.tags
+        return runs.outerjoin(tags, tags.c.seq == runs.c.seq) if "tag" in self._group_by else runs
+
+
+def _label(name: str, value: object) -> str | None:
+    if name not in TIME_GROUPS:
+        return None if value is None else str(value)
+    hour = int(str(value)) * _HOURS[name]
+    return time_label(from_us(hour * HOUR_US - ERA_US), name)
+
+
+def _sql(text: str) -> ColumnElement[Any]:
+    return literal_column(text)
