@@ -26,20 +26,22 @@ def answer(run: Run) -> ChatResult:
     Raises:
         TammaError: Nobody answered.
     """
-    while True:
-        try:
-            return run.mark_result(_answer(run, run.target._sync_root()))
-        except Exception as error:  # noqa: BLE001 - the fallback policy sorts them, and raises the rest
-            run.fall_back(error)
+    with run:
+        while True:
+            try:
+                return run.mark_result(_answer(run, run.target._sync_root()))
+            except Exception as error:  # noqa: BLE001 - the fallback policy sorts them, and raises the rest
+                run.fall_back(error)
 
 
 async def aanswer(run: Run) -> ChatResult:
     """Make a plain call, with retries and fallbacks; see `answer`."""
-    while True:
-        try:
-            return run.mark_result(await _aanswer(run, run.target._async_root()))
-        except Exception as error:  # noqa: BLE001 - the fallback policy sorts them, and raises the rest
-            run.fall_back(error)
+    with run:
+        while True:
+            try:
+                return run.mark_result(await _aanswer(run, run.target._async_root()))
+            except Exception as error:  # noqa: BLE001 - the fallback policy sorts them, and raises the rest
+                run.fall_back(error)
 
 
 def _answer(run: Run, root: openai.OpenAI) -> ChatResult:
@@ -104,6 +106,6 @@ async def _asend(run: Run, root: openai.AsyncOpenAI) -> tuple[Attempt, httpx2.Re
 
 def _read(run: Run, attempt: Attempt, response: httpx2.Response) -> ChatResult:
     attempt.received.body = response.content
-    result, facts = run.target._result(run.call, response)
-    attempt.received.take(result, facts)
+    result, facts, cost = run.target._result(run.call, response)
+    attempt.received.take(result, facts, cost)
     return result

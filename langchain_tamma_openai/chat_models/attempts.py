@@ -274,6 +274,8 @@ class Attempt:
     def _cost(self, tokens: TokenUsage | None, measurement: Measurement) -> Cost | None:
         if tokens is None:
             return None
+        if self.received.cost is not None and measurement is Measurement.MEASURED:
+            return self.received.cost
         return answer_cost(
             tokens,
             self.received.facts,

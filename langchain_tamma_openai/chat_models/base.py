@@ -26,8 +26,8 @@ from langchain_tamma_openai.chat_models.governing import GoverningMixin
 from langchain_tamma_openai.chat_models.identity import IdentityMixin
 from langchain_tamma_openai.chat_models.linking import LinkingMixin
 from langchain_tamma_openai.chat_models.observing import (
+    answer_cost,
     calculator,
-    cost_metadata,
     observe_outside_context,
     without_cost,
 )
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from langchain_tamma_openai.config import TammaOpenAIConfig
+    from langchain_tamma_openai.pricing_cost import Cost
 
 _O_SERIES = re.compile(r"o\d")
 
@@ -222,13 +223,15 @@ class ChatTammaOpenAI(
         run = Run(self, messages, stop, kwargs, link, streamed=False, is_async=True)
         return await aanswer(run)
 
-    def _result(self, call: Call, response: httpx2.Response) -> tuple[ChatResult, AnswerFacts]:
+    def _result(
+        self, call: Call, response: httpx2.Response
+    ) -> tuple[ChatResult, AnswerFacts, Cost]:
         body = parse_body(response.content, response.headers.get("content-type"))
         info = self._header_info(response.headers, gateway=True)
         with refusing_odd_answers(body):
             result, facts = call.result(body, info, self.output_version)
-        self._complete(cast("AIMessage", result.generations[0].message), facts, response)
-        return result, facts
+        first = cast("AIMessage", result.generations[0].message)
+        return result, facts, self._complete(first, facts, response)
 
     def _stream(
         self,
@@ -276,12 +279,14 @@ class ChatTammaOpenAI(
     def _stream_header_info(self, response: httpx2.Response) -> HeaderInfo:
         return self._header_info(response.headers, gateway=self._uses_gateway)
 
-    def _complete(self, message: AIMessage, facts: AnswerFacts, response: httpx2.Response) -> None:
+    def _complete(self, message: AIMessage, facts: AnswerFacts, response: httpx2.Response) -> Cost:
         """Say on an answer, or the last chunk of one, what it cost and how much is left."""
-        message.response_metadata["cost"] = cost_metadata(facts, self.price_overrides)
+        cost = answer_cost(facts.tokens, facts, "", self.price_overrides)
+        message.response_metadata["cost"] = cost.as_metadata()
         if (info := self._read_rate_limit(response, facts.model or self.model_name)) is not None:
             message.response_metadata["rate_limit"] = info.as_dict()
         observe_outside_context(message, facts)
+        return cost
 
     def _convert_cached_generations(self, cache_val: list[Generation]) -> list[ChatGeneration]:
         # Core writes into what it converts, and the cache may hand out its own objects.

@@ -237,6 +237,12 @@ class ChatFields(BaseChatModel):
     retry: RetryPolicy | None = Field(default=None, exclude=True)
     """Full control of retries; `max_retries` is the short form."""
 
+    usage_tracker: Any | None = Field(default=None, exclude=True)
+    """A `UsageTracker`: keeps a record of every run of this model."""
+
+    budget: Any | None = Field(default=None, exclude=True)
+    """A `Budget`, or a list of them: no call is sent that could cost more than is left."""
+
     circuit_breaker: Any | None = Field(default=None, exclude=True)
     """A `CircuitBreaker`: gives a server that keeps failing a rest."""
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import SecretStr
 
 from langchain_tamma_openai.chat_models.mixin import Mixin
+from langchain_tamma_openai.chat_models.observing import calculator
+from langchain_tamma_openai.chat_models.run_link import labels_of
 from langchain_tamma_openai.chat_models.settings import CLIENT_FIELDS, base_url
 from langchain_tamma_openai.resilience.retry import RetryPolicy
 
@@ -58,10 +61,28 @@ class GoverningMixin(Mixin):
             from langchain_tamma_openai.resilience.fallback import FallbackPolicy
 
             self._fallback_policy = FallbackPolicy.of(self.fallback_models)
+        if self.budget is not None:
+            from langchain_tamma_openai.chat_models.treasury import BudgetTreasury
+
+            self._treasury = BudgetTreasury.of(self.budget)
+        if self.usage_tracker is not None:
+            self._attach_tracker()
         _check_kind(self.circuit_breaker, "guard", "circuit_breaker", "a CircuitBreaker")
         if self.quota_memory is not False:
             _check_kind(self.quota_memory, "guard", "quota_memory", "a QuotaMemory, or False")
         self._gather()
+
+    def _attach_tracker(self) -> None:
+        """Listen to every run of this model on behalf of its tracker."""
+        _check_kind(self.usage_tracker, "accepts_usage_records", "usage_tracker", "a UsageTracker")
+        from langchain_tamma_openai.usage.callbacks import UsageCallbackHandler
+
+        handler = UsageCallbackHandler(self.usage_tracker)
+        if self.callbacks is None or isinstance(self.callbacks, list):
+            self.callbacks = [*(self.callbacks or ()), handler]
+        else:
+            self.callbacks = self.callbacks.copy()
+            self.callbacks.add_handler(handler, inherit=False)
 
     def _gather(self) -> None:
         """Put the governors together, or leave None where there are none."""
@@ -90,15 +111,27 @@ class GoverningMixin(Mixin):
         from langchain_tamma_openai.chat_models.sizing import rough_tokens
         from langchain_tamma_openai.resilience.governors import Need
 
-        del link
+        upper_usd, upper_tokens = None, None
+        labels: dict[str, object] = {}
+        if governors.treasury is not None:
+            upper_usd, upper_tokens = self._upper_bound(call)
+            labels = labels_of(call, link)
         need = Need(
             model=call.model,
             base_url=base_url(self),
             limit_key=self._limit_key(call.model),
             quota_key=self._quota_key,
             tokens=rough_tokens(call.payload) if governors.limiter is not None else 0,
+            upper_usd=upper_usd,
+            upper_tokens=upper_tokens,
+            labels=labels,
+            left_s=deadline.left_s,
         )
-        return governors.passage(need, deadline.left_s)
+        return governors.passage(need)
+
+    def _upper_bound(self, call: Call) -> tuple[Decimal | None, int | None]:
+        bound = calculator(self.price_overrides).upper_bound(call.payload, call.model)
+        return bound.usd, bound.tokens
 
     @property
     def _account(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -63,8 +64,13 @@ class LinkingMixin(Mixin):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        kwargs[LINK] = RunLink.of(run_manager, is_invoke=True)
-        return await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
+        link = RunLink.of(run_manager, is_invoke=True)
+        kwargs[LINK] = link
+        try:
+            return await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
+        except asyncio.CancelledError as error:
+            link.abandoned(error)
+            raise
 
     def _iter_v2_events(self, messages: list[BaseMessage], **kwargs: Any) -> Iterator[Any]:
         kwargs.setdefault(LINK, RunLink.of(kwargs["run_manager"], is_invoke=False))

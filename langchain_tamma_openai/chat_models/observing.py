@@ -25,18 +25,6 @@ CACHE_SOURCE = "cache"
 _OLDEST_ANSWER_S = datetime(2022, 11, 1, tzinfo=UTC).timestamp()
 
 
-def cost_metadata(
-    facts: AnswerFacts, overrides: Mapping[str, Any] | None
-) -> dict[str, str | bool | None]:
-    """Return `response_metadata["cost"]` of an answer.
-
-    Args:
-        facts: Usage, served model and tier, and when.
-        overrides: The user's own prices.
-    """
-    return answer_cost(facts.tokens, facts, "", overrides).as_metadata()
-
-
 def answer_cost(
     tokens: TokenUsage | None,
     facts: AnswerFacts | None,

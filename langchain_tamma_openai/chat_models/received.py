@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from langchain_core.outputs import ChatResult
 
     from langchain_tamma_openai.chat_models.calls import Call
+    from langchain_tamma_openai.pricing_cost import Cost
     from langchain_tamma_openai.resilience.stream import StreamDecoder
 
 _CONTENT_FILTER = "content_filter"
@@ -30,6 +31,7 @@ class Received:
         answer_facts: What was read of its body.
         finish_reason: Why the model stopped, where the answer is not a stream.
         decoder: Decodes a stream; it holds the chunks and the facts so far.
+        cost: What the whole answer cost, where that was worked out for the caller.
         body: Bytes of an answer that could not be read.
     """
 
@@ -37,15 +39,18 @@ class Received:
     answer_facts: AnswerFacts | None = None
     finish_reason: object = None
     decoder: StreamDecoder | None = None
+    cost: Cost | None = None
     body: bytes = b""
 
-    def take(self, result: ChatResult, facts: AnswerFacts) -> None:
+    def take(self, result: ChatResult, facts: AnswerFacts, cost: Cost) -> None:
         """Take a plain answer that was read.
 
         Args:
             result: The answer.
             facts: What was read beside it.
+            cost: What it cost.
         """
+        self.cost = cost
         first = result.generations[0]
         self.message = cast("AIMessage", first.message)
         self.finish_reason = (first.generation_info or {}).get("finish_reason")
@@ -71,9 +76,12 @@ class Received:
     @property
     def response_id(self) -> str | None:
         """The server's id of the answer."""
-        found = getattr(self.decoder, "response_id", None)
-        ids = (message.response_metadata.get("id") or message.id for message in self.messages)
-        return found or next((str(name) for name in ids if name), None)
+        if self.decoder is not None:
+            return self.decoder.response_id
+        if self.message is None:
+            return None
+        found = self.message.response_metadata.get("id") or self.message.id
+        return found if isinstance(found, str) else None
 
     @property
     def is_refusal(self) -> bool:

@@ -6,10 +6,11 @@ No I/O: `answering.py` and `streaming.py` drive it, each in both colours.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from langchain_tamma_openai.chat_models.attempts import Attempt
 from langchain_tamma_openai.chat_models.settings import base_url
+from langchain_tamma_openai.chat_models.tracing import is_traced
 from langchain_tamma_openai.checks import safe_url
 from langchain_tamma_openai.resilience.deadline import Deadline
 from langchain_tamma_openai.resilience.retry import Retries
@@ -151,6 +152,26 @@ class Run:
         if self._fallbacks is not None and (told := self._fallbacks.metadata()) is not None:
             message.response_metadata["fallback"] = told
 
+    def __enter__(self) -> Self:
+        """Use the run for a block, at whose end its trace is completed."""
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        """Complete the trace."""
+        self.trace(error)
+
+    def trace(self, error: BaseException | None = None) -> None:
+        """Lay cost and attempts into the run's LangSmith trace, where its tracer is known.
+
+        Args:
+            error: What ended the run; None for a success.
+        """
+        if self.log is None or self._link is None or not is_traced(self._link.handlers):
+            return
+        from langchain_tamma_openai.usage.langsmith import enrich_trace
+
+        enrich_trace(self._link.handlers, self.log.run_id, self.log.finish(error), self.log.facts)
+
     def mark_result(self, result: ChatResult) -> ChatResult:
         """Say on a plain answer who served it; see `mark`.
 
@@ -162,7 +183,8 @@ class Run:
 
     def _new_log(self) -> RunLog | None:
         run_id = None if self._link is None else self._link.run_id
-        if run_id is None or not (found := watchers(run_id)):
+        found = watchers(run_id)
+        if run_id is None or self._link is None or not (found or is_traced(self._link.handlers)):
             return None
         facts = {"requested_model": self.call.model, "api": self.call.api}
         if user := self.call.payload.get("user"):

@@ -14,7 +14,10 @@ from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.callbacks.manager import ahandle_event, handle_event
+from langchain_core.runnables.config import ensure_config
 from langchain_core.utils.uuid import uuid7
+
+from langchain_tamma_openai.chat_models.tracing import witnessed
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import (
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from langchain_core.callbacks.base import Callbacks
     from langchain_core.runnables import RunnableConfig
 
+    from langchain_tamma_openai.chat_models.calls import Call
     from langchain_tamma_openai.resilience.retry import RetryEvent
 
 LINK = "tamma_run_link"
@@ -69,8 +73,33 @@ class RunLink:
         """Whether nobody sees a part of the answer before it is whole."""
         if not self.is_invoke:
             return False
-        handlers = [] if self.run_manager is None else self.run_manager.handlers
-        return not any(_sees_tokens(cast("Hashable", type(handler))) for handler in handlers)
+        return not any(_sees_tokens(cast("Hashable", type(handler))) for handler in self.handlers)
+
+    @property
+    def labels(self) -> dict[str, object]:
+        """The run's metadata, and its tags under "tags"."""
+        if self.run_manager is not None:
+            return {**(self.run_manager.metadata or {}), "tags": self.run_manager.tags}
+        if self.config is None:
+            return {}
+        merged = ensure_config(self.config)
+        return {**(merged.get("metadata") or {}), "tags": merged.get("tags") or []}
+
+    @property
+    def handlers(self) -> list[BaseCallbackHandler]:
+        """LangChain's handlers of the run, where they are known."""
+        return [] if self.run_manager is None else self.run_manager.handlers
+
+    def abandoned(self, error: BaseException) -> None:
+        """Tell those who write runs down that the caller left; LangChain does not.
+
+        Args:
+            error: How.
+        """
+        for handler in self.handlers:
+            end = getattr(handler, "on_run_abandoned", None)
+            if end is not None and self.run_id is not None:
+                end(self.run_id, error)
 
     def on_retry(self, event: RetryEvent) -> None:
         """Tell LangChain's handlers of a failure that is about to be repeated.
@@ -102,6 +131,19 @@ class RunLink:
         return manager.handlers, self.run_id
 
 
+def labels_of(call: Call, link: RunLink | None) -> dict[str, object]:
+    """Say whom a call is for: "user_id", "model", "tags", and the keys of the run's metadata.
+
+    Args:
+        call: What is sent; its `user` stands in for a missing "user_id".
+        link: Ties the run to its callbacks.
+    """
+    labels = {} if link is None else link.labels
+    if labels.get("user_id") is None and (user := call.payload.get("user")):
+        labels["user_id"] = user
+    return {**labels, "model": call.model}
+
+
 def linked(
     config: RunnableConfig | None, own_callbacks: Callbacks, kwargs: Mapping[str, Any]
 ) -> tuple[RunnableConfig, dict[str, Any]]:
@@ -117,6 +159,7 @@ def linked(
     """
     run_id = (config or {}).get("run_id") or uuid7()
     chosen: RunnableConfig = {**(config or {}), "run_id": run_id}
+    chosen = witnessed(chosen, own_callbacks, run_id)
     link = RunLink(run_id, config=chosen, own_callbacks=own_callbacks)
     return chosen, {**kwargs, LINK: link}
 

@@ -177,7 +177,7 @@ class StreamRun(Run):
         def complete(last: ChatGenerationChunk) -> None:
             call.complete(last, decoder)
             message = cast("AIMessageChunk", last.message)
-            target._complete(message, decoder.facts, response)
+            self.open_attempt.received.cost = target._complete(message, decoder.facts, response)
             self.mark(message)
 
         return StreamReader(

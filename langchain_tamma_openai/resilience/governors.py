@@ -66,6 +66,7 @@ class Need:
         upper_usd: The most it can cost; None when unknown.
         upper_tokens: The most tokens it can use; None when unknown.
         labels: Whom it is for: user, organization and the like.
+        left_s: Most seconds to wait for leave; None for any.
     """
 
     model: str
@@ -76,6 +77,7 @@ class Need:
     upper_usd: Decimal | None = None
     upper_tokens: int | None = None
     labels: Mapping[str, object] = field(default_factory=dict)
+    left_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +101,13 @@ class Governors:
         members = (self.treasury, self.limiter, self.quota, self.breaker)
         return any(member is not None for member in members)
 
-    def passage(self, need: Need, left_s: float | None = None) -> Passage:
+    def passage(self, need: Need) -> Passage:
         """Prepare to ask for leave to send one request.
 
         Args:
             need: What it asks.
-            left_s: Most seconds to wait for it; None for any.
         """
-        return Passage(self, need, left_s)
+        return Passage(self, need)
 
 
 class Passage:
@@ -115,17 +116,15 @@ class Passage:
     `enter` raises what a governor refuses with, and then nothing is held.
     """
 
-    def __init__(self, governors: Governors, need: Need, left_s: float | None) -> None:
+    def __init__(self, governors: Governors, need: Need) -> None:
         """Prepare; nobody is asked yet.
 
         Args:
             governors: Whom to ask.
             need: What the request asks of them.
-            left_s: Most seconds to wait.
         """
         self._governors = governors
         self._need = need
-        self._left_s = left_s
         self._reservation: Reservation | None = None
         self._permit: Permit | None = None
         self._guards: list[Guard] = []
@@ -149,7 +148,7 @@ class Passage:
                 undo.callback(self._reservation.release)
             if ask.limiter is not None:
                 self._permit = ask.limiter.reserve(
-                    self._need.tokens, self._need.limit_key, self._left_s
+                    self._need.tokens, self._need.limit_key, self._need.left_s
                 )
                 undo.callback(self._permit.cancel)
             for guard in self._new_guards():
@@ -167,7 +166,7 @@ class Passage:
                 undo.push_async_callback(self._reservation.arelease)
             if ask.limiter is not None:
                 self._permit = await ask.limiter.areserve(
-                    self._need.tokens, self._need.limit_key, self._left_s
+                    self._need.tokens, self._need.limit_key, self._need.left_s
                 )
                 undo.push_async_callback(self._permit.acancel)
             for guard in self._new_guards():

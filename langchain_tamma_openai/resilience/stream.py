@@ -41,6 +41,10 @@ class StreamDecoder(Protocol):
     chunks: list[ChatGenerationChunk]
 
     @property
+    def response_id(self) -> str | None:
+        """The server's id of the answer, once it is known."""
+
+    @property
     def done(self) -> bool:
         """Whether the server said that the stream is over."""
 
@@ -116,9 +120,8 @@ class StreamReader:
 
     @property
     def response_id(self) -> str | None:
-        """Id of an unfinished answer, where the stream has told one that can be asked for."""
-        found = None if self.finished else getattr(self.decoder, "response_id", None)
-        return found if isinstance(found, str) else None
+        """Id of an unfinished answer, once the stream has told it."""
+        return None if self.finished else self.decoder.response_id
 
     def restart(self, splitter: EventSplitter) -> None:
         """Go on with the rest of the stream on a new connection.

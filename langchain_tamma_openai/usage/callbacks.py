@@ -57,6 +57,10 @@ class _UsageHandler(RunListener):
         # In async code LangChain runs a handler that may block in a thread, and waits for it.
         self.run_inline = not self._may_block
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the tracker: another process counts anew."""
+        return type(self), (self._ledger or self._tracker,)
+
     @property
     def _may_block(self) -> bool:
         return getattr(self._ledger, "durability", None) == "sync"

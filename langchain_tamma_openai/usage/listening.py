@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -15,6 +15,7 @@ from langchain_core.outputs import ChatGenerationChunk, LLMResult
 from langchain_tamma_openai.redact import redact_secrets
 from langchain_tamma_openai.usage.record import AttemptRecord
 from langchain_tamma_openai.usage.run_labels import label
+from langchain_tamma_openai.usage.run_log import RunLog, unwatch, watch
 from langchain_tamma_openai.usage.run_records import record_of_failure, record_of_result
 from langchain_tamma_openai.usage.runs import EndedRun, OpenRun, RunBook
 
@@ -24,11 +25,13 @@ logger = logging.getLogger(__name__)
 class RunListener(BaseCallbackHandler):
     """A handler that hears of every model run and, if it has a book, makes records of them.
 
-    `on_attempt`, `on_run_facts` and `on_run_abandoned` are ours: a model that knows its HTTP
-    attempts calls them, before the run ends. Nothing that goes wrong in here reaches the call.
+    `on_run_log`, `on_attempt`, `on_run_facts` and `on_run_abandoned` are ours: a model that knows
+    its HTTP attempts calls them, before the run ends. Nothing that goes wrong in here reaches the
+    call.
     """
 
     run_inline = True
+    only_counts: ClassVar[bool] = True
 
     def __init__(self, book: RunBook | None) -> None:
         """Start listening.
@@ -99,6 +102,7 @@ class RunListener(BaseCallbackHandler):
                 prompts=prompts,
             )
             if self._book.open(run):
+                watch(run_id, self)
                 self._run_started(run)
 
     def _root_of(self, parent_run_id: UUID | None) -> UUID | None:
@@ -126,6 +130,15 @@ class RunListener(BaseCallbackHandler):
         """Note a piece of a stream in LangChain's newer form."""
         if self._book is not None and (run := self._book.find(run_id)) is not None:
             run.note_token(_event_text(event))
+
+    def on_run_log(self, log: RunLog) -> None:
+        """Take the log of a run that the model has begun; its attempts are read at the end.
+
+        Args:
+            log: The log, which goes on growing.
+        """
+        if self._book is not None and (run := self._book.find(log.run_id)) is not None:
+            run.log = log
 
     def on_attempt(self, attempt: AttemptRecord) -> None:
         """Take one HTTP attempt of a run; the model calls this before the run ends.
@@ -162,7 +175,7 @@ class RunListener(BaseCallbackHandler):
         if self._book is None:
             return
         with self._harmless():
-            if (run := self._book.close(run_id)) is not None:
+            if (run := self._close(run_id, None)) is not None:
                 record = record_of_result(run, response)
                 self._run_ended(EndedRun(run, record, response))
 
@@ -170,9 +183,18 @@ class RunListener(BaseCallbackHandler):
         if self._book is None:
             return
         with self._harmless():
-            if (run := self._book.close(run_id)) is not None:
+            if (run := self._close(run_id, error)) is not None:
                 record = record_of_failure(run, error, response)
                 self._run_ended(EndedRun(run, record, response, error))
+
+    def _close(self, run_id: UUID, error: BaseException | None) -> OpenRun | None:
+        unwatch(run_id, self)
+        run = None if self._book is None else self._book.close(run_id)
+        if run is not None and run.log is not None:
+            run.attempts.extend(run.log.finish(error))
+            run.facts.update(run.log.facts)
+            run.has_facts = True
+        return run
 
     # --- the chains around it ---
 

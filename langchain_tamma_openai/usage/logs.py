@@ -17,6 +17,8 @@ from langchain_tamma_openai.wire.usage import TokenUsage
 __all__ = ["UsageLog", "log_run", "logger"]
 
 logger = logging.getLogger("langchain_tamma_openai.usage")
+# Without logging set up, Python would print each failed run to stderr.
+logger.addHandler(logging.NullHandler())
 
 _TROUBLE = frozenset({RunStatus.ERROR, RunStatus.INTERRUPTED})
 

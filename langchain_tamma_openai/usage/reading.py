@@ -133,8 +133,8 @@ def _carried_cost(metadata: Mapping[str, object]) -> Cost | None:
 
 def _is_cache_hit(usage: Mapping[str, object] | None, cost: Cost | None) -> bool:
     """Recognise a cached answer by our own mark or by the zero cost that langchain-core writes."""
-    if cost is not None and cost.pricing_source == CACHE_SOURCE:
-        return True
+    if cost is not None:
+        return cost.pricing_source == CACHE_SOURCE
     return usage is not None and usage.get("total_cost") == 0
 
 

@@ -131,13 +131,21 @@ def watch(run_id: UUID, watcher: RunWatcher) -> None:
     _watched.setdefault(run_id, []).append(watcher)
 
 
-def unwatch(run_id: UUID) -> None:
-    """Forget who watches a run, because it is over.
+def unwatch(run_id: UUID, watcher: RunWatcher) -> None:
+    """Forget that someone watches a run, because it is over.
 
     Args:
         run_id: LangChain's id of the run.
+        watcher: Who.
     """
-    _watched.pop(run_id, None)
+    found = _watched.get(run_id)
+    if found is None:
+        return
+    left = [other for other in found if other is not watcher]
+    if left:
+        _watched[run_id] = left
+    else:
+        _watched.pop(run_id, None)
 
 
 def watchers(run_id: UUID | None) -> list[RunWatcher]:

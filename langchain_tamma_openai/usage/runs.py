@@ -17,6 +17,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
 from langchain_tamma_openai.usage.record import AttemptRecord, UsageRecord
+from langchain_tamma_openai.usage.run_log import RunLog
 
 MAX_OPEN_RUNS = 10_000
 """Runs that never end are forgotten, the oldest first, when there are more."""
@@ -44,6 +45,7 @@ class OpenRun:
         received: Text of the chunks.
         attempts: HTTP attempts the model told of.
         facts: What only the model knows.
+        log: Where the model writes its attempts down.
         has_facts: Whether the model tells of its attempts; one that does not has one unseen.
         companion: Whatever the handler keeps beside the run, such as a span.
     """
@@ -64,6 +66,7 @@ class OpenRun:
     received: list[str] = field(default_factory=list)
     attempts: list[AttemptRecord] = field(default_factory=list)
     facts: dict[str, object] = field(default_factory=dict)
+    log: RunLog | None = None
     has_facts: bool = False
     companion: object = None
 

@@ -7,7 +7,18 @@ import os
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self, TextIO, TypeVar, Unpack, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    BinaryIO,
+    ClassVar,
+    Literal,
+    Self,
+    TextIO,
+    TypeVar,
+    Unpack,
+    cast,
+)
 
 from langchain_tamma_openai.errors import InvalidParameterError, StorageError
 from langchain_tamma_openai.resilience.bounds import (
@@ -51,6 +62,8 @@ class UsageTracker:
     Use it in a `with` block, or call `close()`; records that are still waiting are written when the
     process ends as well.
     """
+
+    accepts_usage_records: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -46,6 +46,7 @@ OUR_OWN = {
     *("openai_project", "price_overrides", "provider", "retry", "webhook_secret"),
     *("websocket_base_url", "workload_identity"),
     *("circuit_breaker", "fallback_models", "quota_memory", "stream_recovery", "total_timeout_s"),
+    *("budget", "usage_tracker"),
 }
 
 all_ways = pytest.mark.parametrize("way", ALL_WAYS.values(), ids=ALL_WAYS)
