@@ -327,14 +327,12 @@ def _high_at(size: RequestSize, input_tokens: int, prices: UnitPrices | None) ->
     if prices is None:
         return None
     input_price = _dearest_input(size, input_tokens, prices)
-    audio_price = prices.input_audio_usd_per_mtok
     output_price = _output_price(size, prices)
-    if input_price is None or output_price is None or (size.high_audio_tokens and not audio_price):
-        return None
     audio = min(size.high_audio_tokens, input_tokens)
-    usd = (
-        input_price * (input_tokens - audio) + max(audio_price or input_price, input_price) * audio
-    )
+    audio_price = prices.input_audio_usd_per_mtok if audio else input_price
+    if input_price is None or output_price is None or audio_price is None:
+        return None
+    usd = input_price * (input_tokens - audio) + max(audio_price, input_price) * audio
     return (usd + output_price * (size.high_output_tokens or 0)).scaleb(_PER_MILLION)
 
 
@@ -347,4 +345,4 @@ def _dearest_input(size: RequestSize, input_tokens: int, prices: UnitPrices) -> 
         write_price = prices.cache_write_12h_usd_per_mtok
         if write_price is None:
             return None
-    return max(prices.input_usd_per_mtok, write_price or prices.input_usd_per_mtok)
+    return max(prices.input_usd_per_mtok, write_price or Decimal(0))
