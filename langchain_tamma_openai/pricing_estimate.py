@@ -274,13 +274,16 @@ def _all_known(amounts: Sequence[Decimal | None]) -> list[Decimal] | None:
 
 
 def _low(size: RequestSize, sheet: PriceSheet) -> Decimal | None:
+    """Take the cheaper of the smallest prompt and the smallest one that can be cached."""
     prices = sheet.for_input(size.low_input_tokens)
     if prices is None:
         return None
-    cached = size.low_input_tokens >= _MIN_CACHED_TOKENS
-    cached_price = prices.cached_input_usd_per_mtok if cached else None
-    price = prices.input_usd_per_mtok if cached_price is None else cached_price
-    return (price * size.low_input_tokens).scaleb(_PER_MILLION)
+    plain = prices.input_usd_per_mtok * size.low_input_tokens
+    cached_tokens = max(size.low_input_tokens, _MIN_CACHED_TOKENS)
+    cached_price = prices.cached_input_usd_per_mtok
+    if cached_price is None or cached_tokens > (size.high_input_tokens or cached_tokens):
+        return plain.scaleb(_PER_MILLION)
+    return min(plain, cached_price * cached_tokens).scaleb(_PER_MILLION)
 
 
 def _expected(size: RequestSize, sheet: PriceSheet) -> Decimal | None:

@@ -279,6 +279,14 @@ def test_a_tier_without_a_rate_for_long_requests_has_no_known_most() -> None:
     assert CALCULATOR.estimate(sure, "gpt-5.5", **options).low is None
 
 
+def test_a_prompt_that_may_be_long_enough_to_be_cached_may_cost_less() -> None:
+    near = CALCULATOR.estimate([("user", "word " * 1_100)], "gpt-6-luna", max_tokens=0, at=NOW)
+    assert near.low_input_tokens < 1_024 < near.input_tokens
+    assert near.low == usd(1_024, "0.01", 0, "0")
+    below = CALCULATOR.estimate([("user", "word " * 100)], "gpt-6-luna", max_tokens=0, at=NOW)
+    assert below.low == usd(below.low_input_tokens, "0.10", 0, "0")
+
+
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=6) | st.floats(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
