@@ -274,13 +274,16 @@ def _all_known(amounts: Sequence[Decimal | None]) -> list[Decimal] | None:
 
 
 def _low(size: RequestSize, sheet: PriceSheet) -> Decimal | None:
+    """Take the cheaper of the smallest prompt and the smallest one that can be cached."""
     prices = sheet.for_input(size.low_input_tokens)
     if prices is None:
         return None
-    cached = size.low_input_tokens >= _MIN_CACHED_TOKENS
-    cached_price = prices.cached_input_usd_per_mtok if cached else None
-    price = prices.input_usd_per_mtok if cached_price is None else cached_price
-    return (price * size.low_input_tokens).scaleb(_PER_MILLION)
+    plain = prices.input_usd_per_mtok * size.low_input_tokens
+    cached_tokens = max(size.low_input_tokens, _MIN_CACHED_TOKENS)
+    cached_price = prices.cached_input_usd_per_mtok
+    if cached_price is None or cached_tokens > (size.high_input_tokens or cached_tokens):
+        return plain.scaleb(_PER_MILLION)
+    return min(plain, cached_price * cached_tokens).scaleb(_PER_MILLION)
 
 
 def _expected(size: RequestSize, sheet: PriceSheet) -> Decimal | None:
@@ -327,14 +330,12 @@ def _high_at(size: RequestSize, input_tokens: int, prices: UnitPrices | None) ->
     if prices is None:
         return None
     input_price = _dearest_input(size, input_tokens, prices)
-    audio_price = prices.input_audio_usd_per_mtok
     output_price = _output_price(size, prices)
-    if input_price is None or output_price is None or (size.high_audio_tokens and not audio_price):
-        return None
     audio = min(size.high_audio_tokens, input_tokens)
-    usd = (
-        input_price * (input_tokens - audio) + max(audio_price or input_price, input_price) * audio
-    )
+    audio_price = prices.input_audio_usd_per_mtok if audio else input_price
+    if input_price is None or output_price is None or audio_price is None:
+        return None
+    usd = input_price * (input_tokens - audio) + max(audio_price, input_price) * audio
     return (usd + output_price * (size.high_output_tokens or 0)).scaleb(_PER_MILLION)
 
 
@@ -347,4 +348,4 @@ def _dearest_input(size: RequestSize, input_tokens: int, prices: UnitPrices) -> 
         write_price = prices.cache_write_12h_usd_per_mtok
         if write_price is None:
             return None
-    return max(prices.input_usd_per_mtok, write_price or prices.input_usd_per_mtok)
+    return max(prices.input_usd_per_mtok, write_price or Decimal(0))

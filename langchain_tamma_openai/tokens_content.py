@@ -106,9 +106,13 @@ def _add_file(tally: Tally, body: Json) -> None:
     tally.add_text(body.get("filename"))
     file = file_tokens(*content)
     tally.add_text(file.text)
-    page = image_bound(tally.model).tokens
-    most = file.text_tokens * _PDF_DOUBT + file.pages * page
-    tally.add(file.text_tokens + file.pages * page, _FILE_NOTE, low=0, high=most)
+    page, largest = (image_bound(tally.model, detail).tokens for detail in ("high", "auto"))
+    tally.add(
+        file.text_tokens + file.pages * page,
+        _FILE_NOTE,
+        low=0,
+        high=file.text_tokens * _PDF_DOUBT + file.pages * largest,
+    )
     if not file.limited:
         tally.no_limit("how much text a document holds cannot be told from its size")
 

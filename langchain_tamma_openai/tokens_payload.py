@@ -36,7 +36,8 @@ def add_payload(tally: Tally, payload: Json) -> None:
     for name in _STORED:
         if payload.get(name):
             tally.no_limit(f"what {name} adds is stored by the API and not known here")
-    if any(tool.get("type") not in _OWN_TOOLS for tool in tools):
+    hosted = any(tool.get("type") not in _OWN_TOOLS for tool in tools)
+    if hosted or "web_search_options" in payload:
         tally.no_limit("what tools that OpenAI runs add to the input is not known beforehand")
 
 

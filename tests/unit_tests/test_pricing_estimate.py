@@ -249,6 +249,44 @@ def test_tools_and_schemas_are_in_the_bound() -> None:
     assert TokenCounter().count_messages(HELLO, "gpt-6-luna", tools) == with_tools.input_tokens
 
 
+def test_a_price_that_fails_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("no prices")
+
+    calculator = CostCalculator()
+    monkeypatch.setattr(calculator, "_find", fail)
+    estimate = calculator.estimate(HELLO, "gpt-4o", max_tokens=10, at=NOW)
+    assert estimate.high is None
+    assert estimate.high_tokens == 18
+    assert estimate.unknown_reason == "pricing failed with RuntimeError: no prices"
+
+
+def test_what_cannot_be_counted_may_fill_the_window() -> None:
+    broken: Any = {"messages": [{"role": "user", "tool_calls": [1]}], "max_tokens": 10}
+    bound = CALCULATOR.upper_bound(broken, "gpt-4o", at=NOW)
+    assert bound.tokens == 128_000 + 10
+    assert CALCULATOR.upper_bound(broken, "my-own-model", at=NOW).tokens is None
+
+
+def test_a_tier_without_a_rate_for_long_requests_has_no_known_most() -> None:
+    text = {"type": "text", "text": "word " * 265_000}
+    near: list[Json] = [{"role": "user", "content": [text, IMAGE]}]  # an image of 1 to 10,000
+    options: Json = {"max_tokens": 10, "service_tier": "priority", "at": NOW}
+    estimate = CALCULATOR.estimate(near, "gpt-5.5", **options)
+    assert estimate.low is not None
+    assert estimate.high is None
+    sure = [("user", "word " * 280_000)]
+    assert CALCULATOR.estimate(sure, "gpt-5.5", **options).low is None
+
+
+def test_a_prompt_that_may_be_long_enough_to_be_cached_may_cost_less() -> None:
+    near = CALCULATOR.estimate([("user", "word " * 1_100)], "gpt-6-luna", max_tokens=0, at=NOW)
+    assert near.low_input_tokens < 1_024 < near.input_tokens
+    assert near.low == usd(1_024, "0.01", 0, "0")
+    below = CALCULATOR.estimate([("user", "word " * 100)], "gpt-6-luna", max_tokens=0, at=NOW)
+    assert below.low == usd(below.low_input_tokens, "0.10", 0, "0")
+
+
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=6) | st.floats(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),

@@ -136,6 +136,7 @@ def test_images_and_files_count_the_same_in_both_forms() -> None:
         {"input": "go on", "prompt": {"id": "pmpt_1"}},
         {"input": [{"type": "item_reference", "id": "msg_1"}]},
         {"input": "news?", "tools": [{"type": "web_search"}]},
+        {"messages": [{"role": "user", "content": "news?"}], "web_search_options": {}},
         {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "file_1"}]}]},
         {
             "messages": [
