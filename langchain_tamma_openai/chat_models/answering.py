@@ -93,6 +93,7 @@ def _send(run: Run, root: openai.OpenAI) -> tuple[Attempt, httpx2.Response]:
 
 async def _asend(run: Run, root: openai.AsyncOpenAI) -> tuple[Attempt, httpx2.Response]:
     """Send the request once and return the open attempt with its answer."""
+    await run.target._awarm(run.call)
     attempt = run.attempt()
     await attempt.aenter()
     try:

@@ -282,6 +282,7 @@ class Attempt:
             self._call.model,
             self._prices,
             estimated=measurement is Measurement.ESTIMATED,
+            base_url=self._base_url,
         )
 
 

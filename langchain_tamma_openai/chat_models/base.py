@@ -38,6 +38,7 @@ from langchain_tamma_openai.chat_models.sdk_access import SdkAccessMixin
 from langchain_tamma_openai.chat_models.settings import (
     CLIENT_FIELDS,
     GATEWAY_KEY_PREFIX,
+    base_url,
     check_allowed,
     settle,
 )
@@ -281,7 +282,8 @@ class ChatTammaOpenAI(
 
     def _complete(self, message: AIMessage, facts: AnswerFacts, response: httpx2.Response) -> Cost:
         """Say on an answer, or the last chunk of one, what it cost and how much is left."""
-        cost = answer_cost(facts.tokens, facts, "", self.price_overrides)
+        root = base_url(self)
+        cost = answer_cost(facts.tokens, facts, "", self.price_overrides, base_url=root)
         message.response_metadata["cost"] = cost.as_metadata()
         if (info := self._read_rate_limit(response, facts.model or self.model_name)) is not None:
             message.response_metadata["rate_limit"] = info.as_dict()

@@ -55,6 +55,7 @@ class ChatFields(BaseChatModel):
 
     _clients: SdkClients | None = PrivateAttr(default=None)
     _governors: Any = PrivateAttr(default=None)
+    _is_warm: bool = PrivateAttr(default=False)
     _treasury: Any = PrivateAttr(default=None)
     _fallback_policy: Any = PrivateAttr(default=None)
     _others: dict[Any, Any] = PrivateAttr(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
@@ -12,6 +13,7 @@ from langchain_tamma_openai.chat_models.mixin import Mixin
 from langchain_tamma_openai.chat_models.observing import calculator
 from langchain_tamma_openai.chat_models.run_link import labels_of
 from langchain_tamma_openai.chat_models.settings import CLIENT_FIELDS, base_url
+from langchain_tamma_openai.pricing_region import is_regional
 from langchain_tamma_openai.resilience.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -130,8 +132,18 @@ class GoverningMixin(Mixin):
         return governors.passage(need)
 
     def _upper_bound(self, call: Call) -> tuple[Decimal | None, int | None]:
-        bound = calculator(self.price_overrides).upper_bound(call.payload, call.model)
+        root = base_url(self)
+        bound = calculator(self.price_overrides).upper_bound(
+            call.payload, call.model, regional=root is not None and is_regional(root)
+        )
         return bound.usd, bound.tokens
+
+    async def _awarm(self, call: Call) -> None:
+        """Load what the first bound needs in a thread: it would hold up the event loop."""
+        if self._treasury is None or self._is_warm:
+            return
+        await asyncio.to_thread(self._upper_bound, call)
+        self._is_warm = True
 
     @property
     def _account(self) -> str:

@@ -11,6 +11,7 @@ from uuid import uuid4
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration
 
+from langchain_tamma_openai.pricing_region import is_regional
 from langchain_tamma_openai.transport.http_library import transport_errors
 from langchain_tamma_openai.transport.translate import translate
 
@@ -32,6 +33,7 @@ def answer_cost(
     overrides: Mapping[str, Any] | None,
     *,
     estimated: bool = False,
+    base_url: str | None = None,
 ) -> Cost:
     """Price what an answer used, or the part of it that came.
 
@@ -41,6 +43,7 @@ def answer_cost(
         requested_model: The model that was asked for, where none is known to have served.
         overrides: The user's own prices.
         estimated: Whether the tokens are an estimate.
+        base_url: Root of the API; OpenAI's regional ones cost more.
     """
     return calculator(overrides).cost(
         tokens,
@@ -48,6 +51,7 @@ def answer_cost(
         service_tier=None if facts is None else facts.service_tier,
         at=None if facts is None else _moment(facts.created_s),
         estimated=estimated,
+        regional=base_url is not None and is_regional(base_url),
     )
 
 

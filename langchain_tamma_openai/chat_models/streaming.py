@@ -165,6 +165,7 @@ def _open_once(run: StreamRun, root: openai.OpenAI) -> tuple[Attempt, httpx2.Res
 
 
 async def _aopen_once(run: StreamRun, root: openai.AsyncOpenAI) -> tuple[Attempt, httpx2.Response]:
+    await run.target._awarm(run.call)
     attempt = run.attempt()
     await attempt.aenter()
     try:

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import (
     TYPE_CHECKING,
     Any,
-    BinaryIO,
     ClassVar,
     Literal,
     Self,
-    TextIO,
     TypeVar,
     Unpack,
     cast,
@@ -44,6 +42,7 @@ from langchain_tamma_openai.usage.summary import GROUPS, UsageSummary
 from langchain_tamma_openai.usage.writer import LedgerWriter
 
 if TYPE_CHECKING:
+    from langchain_tamma_openai.usage.export import ExportFormat, ExportTarget
     from langchain_tamma_openai.usage.store.base import RecordStore
 
 Durability = Literal["batched", "sync"]
@@ -260,14 +259,14 @@ class UsageTracker:
 
     def export(
         self,
-        format: str,  # noqa: A002 - the public name
-        target: str | os.PathLike[str] | BinaryIO | TextIO | None = None,
+        format: ExportFormat,  # noqa: A002 - the public name
+        target: ExportTarget | None = None,
         **filters: Unpack[RecordFilters],
-    ) -> Any:
+    ) -> str | bytes | int:
         """Write records to a file or a stream.
 
         Args:
-            format: "json", "csv" or "parquet".
+            format: "json", "jsonl", "csv" or "parquet".
             target: A path or an open stream; None gives the content back.
             filters: Which records; see `RecordFilters`.
 
@@ -277,14 +276,15 @@ class UsageTracker:
         """
         from langchain_tamma_openai.usage.export import export_records
 
-        return export_records(self.records(**filters), format, target)
+        records = self.records(**filters)
+        return export_records(records, format, cast("ExportTarget", target))
 
     async def aexport(
         self,
-        format: str,  # noqa: A002 - the public name
-        target: str | os.PathLike[str] | BinaryIO | TextIO | None = None,
+        format: ExportFormat,  # noqa: A002 - the public name
+        target: ExportTarget | None = None,
         **filters: Unpack[RecordFilters],
-    ) -> Any:
+    ) -> str | bytes | int:
         """Write records as `export` does, without holding up the event loop."""
         return await asyncio.to_thread(lambda: self.export(format, target, **filters))
 

@@ -114,7 +114,11 @@ def test_a_streamed_run_carries_tokens_and_cost(
 def test_every_model_run_of_a_batch_and_of_a_chain_carries_its_own(
     mock: LLMock, ledger: Ledger, receiver: Receiver
 ) -> None:
-    questions = ["Hello", "A much longer question about tokens and what they cost", "Why?"]
+    questions: Any = ["Hello", "A much longer question about tokens and what they cost", "Why?"]
+        "Hello",
+        "A much longer question about tokens and what they cost",
+        "Why?",
+    ]
     with tracing_client(receiver) as client:
         (model(mock) | str).batch(questions, config(client, ledger))
     assert len(ledger.records) == 3
@@ -132,7 +136,7 @@ def test_the_model_runs_of_an_agent_carry_tokens_and_cost(
         return a + b
 
     mock.call_tool("add", {"a": 1, "b": 2})
-    agent = create_agent(model(mock), tools=[add])
+    agent: Any = create_agent(model(mock), tools=[add])
     with tracing_client(receiver) as client:
         agent.invoke({"messages": [("user", "1 + 2?")]}, config(client, ledger))
     assert len(ledger.records) == 2

@@ -221,7 +221,7 @@ def test_parents_and_roots_are_followed_through_chains_and_tools(
         return str(OtherModel().invoke(question).content)
 
     handler, seen = UsageCallbackHandler(ledger), RunCollectorCallbackHandler()
-    chain = RunnableLambda(lambda text: {"question": text}) | ask | OtherModel()
+    chain: Any = RunnableLambda(lambda text: {"question": text}) | ask | OtherModel()
     root_id = uuid4()
     config: RunnableConfig = {"callbacks": [handler, seen], "run_id": root_id}
     if is_async:
