@@ -116,10 +116,6 @@ def test_every_model_run_of_a_batch_and_of_a_chain_carries_its_own(
 ) -> None:
     questions: Any = ["Hello", "A much longer question about tokens and what they cost", "Why?"]
         "Hello",
-        "A much longer question about tokens and what they cost",
-        "Why?",
-    ]
-    with tracing_client(receiver) as client:
         (model(mock) | str).batch(questions, config(client, ledger))
     assert len(ledger.records) == 3
     for record in ledger.records:
