@@ -106,9 +106,12 @@ def encode_run(record: UsageRecord, *, has_decimals: bool) -> RunRows:
     for position, attempt in enumerate(record.attempt_records):
         # Most runs are one attempt, whose sums are the attempt's own objects.
         is_same = attempt.tokens is record.tokens and attempt.cost is record.cost
-        if not is_same:
-            usage = _usage_columns(attempt.tokens, attempt.cost, has_decimals=has_decimals)
-        attempts.append(_attempt_row(attempt, position, usage))
+        own = (
+            usage
+            if is_same
+            else _usage_columns(attempt.tokens, attempt.cost, has_decimals=has_decimals)
+        )
+        attempts.append(_attempt_row(attempt, position, own))
     return RunRows(row, attempts, tuple(dict.fromkeys(tags)))
 
 
