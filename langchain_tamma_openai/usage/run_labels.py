@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
@@ -12,6 +13,10 @@ _FOREIGN_PREFIXES = ("ls_", "lc_", "langgraph_", "__", "checkpoint_")
 _FOREIGN_KEYS = frozenset({"revision_id", "usage_metadata"})
 _FOREIGN_TAGS = ("seq:step:", "map:key:", "graph:step:", "langsmith:")
 _DEEPEST = 12
+# What every pattern of `redact_secrets` has in it; ids and model names have none of it.
+_SUSPICIOUS = re.compile(
+    r"sk-|ek_|lsv2_|bearer|basic|api[-_]key|access_token|://", re.IGNORECASE
+).search
 
 
 def own_metadata(metadata: Mapping[str, object]) -> dict[str, object]:
@@ -24,7 +29,7 @@ def own_metadata(metadata: Mapping[str, object]) -> dict[str, object]:
         metadata: The metadata of a run.
     """
     return {
-        redact_secrets(key): json_value(value)
+        safe_text(key): json_value(value)
         for key, value in metadata.items()
         if not (key.startswith(_FOREIGN_PREFIXES) or key in _FOREIGN_KEYS)
     }
@@ -36,7 +41,7 @@ def own_tags(tags: Iterable[str]) -> tuple[str, ...]:
     Args:
         tags: The tags of a run; LangChain adds `seq:step:1` and the like.
     """
-    kept = (redact_secrets(str(tag)) for tag in tags if not str(tag).startswith(_FOREIGN_TAGS))
+    kept = (safe_text(str(tag)) for tag in tags if not str(tag).startswith(_FOREIGN_TAGS))
     return tuple(dict.fromkeys(kept))
 
 
@@ -47,14 +52,14 @@ def json_value(value: object, depth: int = 0) -> object:
         value: Any object; what JSON does not know becomes text.
         depth: How deep inside a value it stands; what is too deep becomes text.
     """
+    if isinstance(value, str):
+        return safe_text(value)
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
     if isinstance(value, Mapping) and depth < _DEEPEST:
-        return {
-            redact_secrets(str(key)): json_value(item, depth + 1) for key, item in value.items()
-        }
+        return {safe_text(str(key)): json_value(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset) and depth < _DEEPEST:
         return [json_value(item, depth + 1) for item in value]
     return _as_text(value)
@@ -66,13 +71,26 @@ def label(value: object) -> str | None:
     Args:
         value: For example `metadata["user_id"]`.
     """
-    if isinstance(value, bool) or not isinstance(value, str | int | UUID):
+    if value is None:
         return None
-    return redact_secrets(str(value)) or None
+    if isinstance(value, str):
+        return safe_text(value) or None
+    if isinstance(value, bool) or not isinstance(value, int | UUID):
+        return None
+    return str(value)
+
+
+def safe_text(text: str) -> str:
+    """Hide credentials, and be quick about text that cannot hold any.
+
+    Args:
+        text: Any text, most often an id.
+    """
+    return redact_secrets(str(text)) if _SUSPICIOUS(text) else str(text)
 
 
 def _as_text(value: object) -> str:
     try:
-        return redact_secrets(str(value))
+        return safe_text(str(value))
     except Exception:  # noqa: BLE001 - any object's own text may fail; a label must not
         return f"<{type(value).__name__}>"

@@ -159,13 +159,14 @@ def record_of_result(run: OpenRun, response: LLMResult) -> UsageRecord:
         response: What it answered.
     """
     ended_s = time.perf_counter()
-    read = read_result(response, run.run_id)
     answer = _Answer.of(speaking_message(response))
+    if run.attempts:
+        return _record(run, answer, ended_s)
+    read = read_result(response, run.run_id)
     if read.cache_hit:
         return _record(run, answer, ended_s, model=read.model, cache_hit=True)
-    if not run.attempts:
-        run.attempts.append(_made_up_attempt(run, answer, read, ended_s))
-    return _record(run, answer, ended_s, model=read.model)
+    run.attempts.append(_made_up_attempt(run, answer, read, ended_s))
+    return _record(run, answer, ended_s)
 
 
 def record_of_failure(
@@ -208,7 +209,7 @@ def _record(
     answer: _Answer,
     ended_s: float,
     *,
-    model: str | None,
+    model: str | None = None,
     cache_hit: bool = False,
     failure: _Failure | None = None,
 ) -> UsageRecord:

@@ -60,6 +60,8 @@ class OtherModel(BaseChatModel):
     error: BaseException | None = None
     error_at: int = 0
     hangs_at: int | None = None
+    hanging: Any = Field(default_factory=asyncio.Event)
+    """Set as soon as the model hangs."""
 
     @property
     def _llm_type(self) -> str:
@@ -87,8 +89,12 @@ class OtherModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         if self.hangs_at is not None:
-            await asyncio.Event().wait()
+            await self._hang()
         return self._generate(messages, stop)
+
+    async def _hang(self) -> None:
+        self.hanging.set()
+        await asyncio.Event().wait()
 
     def _chunks(self) -> Iterator[ChatGenerationChunk]:
         for number, piece in enumerate(PIECES):
@@ -118,7 +124,7 @@ class OtherModel(BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         for number, chunk in enumerate(self._chunks()):
             if number == self.hangs_at:
-                await asyncio.Event().wait()
+                await self._hang()
             yield chunk
 
 

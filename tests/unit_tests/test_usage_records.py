@@ -445,7 +445,7 @@ async def test_a_cancelled_task_cancels_its_stream(
 ) -> None:
     model = OtherModel(hangs_at=2)
     task = asyncio.create_task(_astream(model, {"callbacks": [handler_class(ledger)]}))
-    await asyncio.sleep(0.01)
+    await model.hanging.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -463,10 +463,11 @@ def test_ctrl_c_cancels(ledger: Collector) -> None:
 async def test_a_cancelled_plain_call_in_a_chain_is_recorded_when_the_chain_ends(
     ledger: Collector,
 ) -> None:
-    chain = RunnableLambda(str) | OtherModel(hangs_at=0)
+    model = OtherModel(hangs_at=0)
+    chain = RunnableLambda(str) | model
     config: RunnableConfig = {"callbacks": [UsageCallbackHandler(ledger)]}
     task = asyncio.create_task(chain.ainvoke("Hello", config))
-    await asyncio.sleep(0.01)
+    await model.hanging.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
