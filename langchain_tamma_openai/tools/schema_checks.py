@@ -82,6 +82,36 @@ def types_of(schema: Mapping[str, Any]) -> list[str]:
     return [name for name in stated if isinstance(name, str)] if isinstance(stated, list) else []
 
 
+def takes_null(schema: object, root: Schema, seen: tuple[str, ...] = ()) -> bool:
+    """Tell whether a schema allows null.
+
+    Args:
+        schema: A schema inside `root`.
+        root: The whole schema, for references.
+        seen: References already followed.
+    """
+    if not isinstance(schema, Mapping):
+        return schema is True
+    ref = schema.get("$ref")
+    if isinstance(ref, str):
+        return ref not in seen and takes_null(_found(root, ref), root, (*seen, ref))
+    if None not in schema.get("enum", [None]) or schema.get("const") is not None:
+        return False
+    branches = schema.get("anyOf", schema.get("oneOf"))
+    if isinstance(branches, list):
+        return any(takes_null(branch, root, seen) for branch in branches)
+    if isinstance(schema.get("allOf"), list):
+        return all(takes_null(part, root, seen) for part in schema["allOf"])
+    return "type" not in schema or "null" in types_of(schema)
+
+
+def _found(root: Schema, ref: str) -> object:
+    try:
+        return resolve(root, ref)
+    except UnresolvedRefError:
+        return None
+
+
 def _inner_problems(root: Schema) -> Problems:
     # Under an `$id` of its own `#` means a part of the schema, which only the library tells apart.
     own_addresses = has_own_addresses(root)

@@ -13,7 +13,7 @@ from langchain_tamma_openai.tools.problems import (
     listed,
     pointer_to,
 )
-from langchain_tamma_openai.tools.schema_checks import is_of_type, types_of
+from langchain_tamma_openai.tools.schema_checks import is_of_type, takes_null, types_of
 from langchain_tamma_openai.tools.schema_walk import (
     Path,
     Schema,
@@ -116,7 +116,10 @@ def _strict_parameters(schema: Mapping[str, Any]) -> dict[str, Any]:
         _refuse(broken)
     root = json.loads(text)
     work = _Strictness(json.loads(text))
-    work.make_strict((), root)
+    try:
+        work.make_strict((), root)
+    except RecursionError:
+        _refuse([_impossible((), "the schema is nested too deeply")])
     problems = work.problems or errors_among(strict_problems(schema_text(root)))
     if problems:
         _refuse(problems)
@@ -189,7 +192,8 @@ class _Strictness:
             schema.update(merged)
 
     def _name_types(self, path: Path, schema: Schema) -> None:
-        if {"type", "anyOf", "$ref"} & schema.keys() or not path and "properties" not in schema:
+        is_empty_root = not path and "properties" not in schema
+        if is_empty_root or {"type", "anyOf", "$ref"} & schema.keys():
             return
         values = schema.get("enum", [schema["const"]] if "const" in schema else [])
         if "properties" in schema:
@@ -202,10 +206,10 @@ class _Strictness:
             self.problems.append(_impossible(path, "a value of any type has no strict form"))
 
     def _close(self, path: Path, schema: Schema) -> None:
-        extra = schema.get("additionalProperties", False)
-        is_open = extra is not False or (path and "properties" not in schema)
-        if is_open and not ("additionalProperties" in schema and extra is False):
-            at = (*path, "additionalProperties") if "additionalProperties" in schema else path
+        extra = schema.get("additionalProperties")
+        is_bare = extra is None and bool(path) and "properties" not in schema
+        if is_bare or extra not in (None, False):
+            at = path if is_bare else (*path, "additionalProperties")
             why = "an object with free keys has no strict form; make it a list of key and value"
             self.problems.append(_impossible(at, why))
         schema["additionalProperties"] = False
@@ -227,11 +231,11 @@ class _Strictness:
         """Let a value be null, which then means that it is not given."""
         if not isinstance(schema, dict):
             return schema
+        if takes_null(schema, self.original):
+            return schema
         default = schema.pop("default", None)
         if default is not None:
             _add_to_description(schema, f"null: the default, {json.dumps(default)}")
-        if self._takes_null(schema, []):
-            return schema
         types = types_of(schema)
         if types and not {"array", "object"} & set(types) and "const" not in schema:
             schema["type"] = [*types, "null"]
@@ -242,19 +246,6 @@ class _Strictness:
             return {**schema, "anyOf": [*schema["anyOf"], _NULL]}
         outside = {key: schema.pop(key) for key in ("title", "description") if key in schema}
         return {"anyOf": [schema, dict(_NULL)], **outside}
-
-    def _takes_null(self, schema: object, seen: list[str]) -> bool:
-        if not isinstance(schema, Mapping):
-            return schema is True
-        ref = schema.get("$ref")
-        if isinstance(ref, str):
-            return ref not in seen and self._takes_null(self._target(ref), [*seen, ref])
-        if "enum" in schema and None not in schema["enum"]:
-            return False
-        branches = schema.get("anyOf", schema.get("oneOf"))
-        if isinstance(branches, list):
-            return any(self._takes_null(branch, seen) for branch in branches)
-        return "null" in types_of(schema) or ("const" in schema and schema["const"] is None)
 
     @staticmethod
     def _say_constraints(schema: Schema) -> None:
