@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from langchain_tamma_openai.tools.problems import ToolProblem, errors_among, listed, pointer_to
 from langchain_tamma_openai.tools.schema_checks import schema_problems
+from langchain_tamma_openai.tools.shapes import TYPES
 from langchain_tamma_openai.tools.strict_rules import strict_problems
 from langchain_tamma_openai.wire.tools import ToolLike
 
@@ -132,8 +133,9 @@ def tool_schemas(tools: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]
 
 
 def _as_sent(tool: ToolLike, *, strict: bool | None) -> Mapping[str, Any]:
-    if isinstance(tool, Mapping) and "type" in tool and "properties" not in tool:
-        return tool
+    kind = tool.get("type") if isinstance(tool, Mapping) else None
+    if isinstance(kind, str) and kind not in TYPES:
+        return cast("Mapping[str, Any]", tool)
     return convert_to_openai_tool(tool, strict=strict)
 
 

@@ -41,7 +41,17 @@ def meta_problems(schema: object) -> Iterator[ToolProblem]:
     """
     meta = _meta_validator(schema.get("$schema") if isinstance(schema, Mapping) else None)
     checked: Any = schema
-    for error in sorted(meta.iter_errors(checked), key=lambda found: _sortable(found.path)):
+    try:
+        errors = sorted(meta.iter_errors(checked), key=lambda found: _sortable(found.path))
+    except RecursionError:
+        yield ToolProblem(
+            "",
+            "the schema is broken somewhere and nested too deeply to say where",
+            "invalid_schema",
+            remedy="make it flatter",
+        )
+        return
+    for error in errors:
         yield ToolProblem(
             pointer_to(error.absolute_path),
             _meta_message(error),
@@ -68,13 +78,13 @@ def argument_errors(text: str, instance: Any) -> list[ValidationError]:
 def _validator(text: str) -> Validator:
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend, validator_for
-    from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
+    from referencing import Registry
 
     schema = json.loads(text)
     draft: Any = validator_for(schema, default=Draft202012Validator)
     # Without a registry of its own the library would fetch remote references over the network.
     reading: type[Validator] = extend(draft, {"pattern": _pattern})  # type: ignore[no-untyped-call]
-    return reading(schema, registry=REGISTRY)
+    return reading(schema, registry=Registry())
 
 
 @lru_cache(maxsize=8)
