@@ -60,7 +60,7 @@ def judge_call(name: str | None, args: object, schemas: Schemas) -> str | None:
         The reason in words for the model, or None when nothing speaks against it.
     """
     schema = schemas.get(name or "")
-    if not schema:
+    if schema is None:
         return None
     reasons = _reasons(schema, args)
     if not reasons:

@@ -143,12 +143,7 @@ class ToolExecutor:
     @property
     def tools(self) -> list[BaseTool]:
         """The handlers as LangChain tools, ready for `bind_tools`."""
-        return [
-            handler.tool
-            if handler.tool.name == handler.name
-            else handler.tool.model_copy(update={"name": handler.name})
-            for handler in self._handlers.values()
-        ]
+        return [handler.tool for handler in self._handlers.values()]
 
     def run(
         self,
@@ -336,7 +331,6 @@ def _listed(calls: Calls) -> list[AnyCall]:
 def _checked(output: object, job: _Job) -> ToolMessage:
     """Take what answers the call; refuse what only a graph could use."""
     if isinstance(output, ToolMessage):
-        # LangChain gives the tool's own name, which may not be the one it was registered under.
         return output if output.name else output.model_copy(update={"name": job.handler.name})
     from langchain_tamma_openai.errors import InvalidToolError
 

@@ -131,7 +131,10 @@ def handler_of(
         ConfigurationError: It is neither.
     """
     if isinstance(handler, BaseTool):
-        return Handler(name or handler.name, handler, timeout_s)
+        told = {"name": name, "description": description}
+        changed = {key: value for key, value in told.items() if value is not None}
+        tool = handler.model_copy(update=changed) if changed else handler
+        return Handler(tool.name, tool, timeout_s)
     if isinstance(handler, type) or not callable(handler):
         from langchain_tamma_openai.resilience.bounds import refuse
 

@@ -17,6 +17,7 @@ from langchain_tamma_openai.tools.schema_walk import (
     subschemas,
 )
 
+_LEFT_TO_THE_LIBRARY = ("additionalItems", "dependencies", "dependentRequired")
 TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 Check: TypeAlias = Callable[[object], bool]
 
@@ -40,7 +41,7 @@ def _fits(keyword: object, value: object) -> bool:
     check = _CHECKS.get(keyword)
     if check is not None:
         return check(value)
-    return not keyword.startswith("$") and keyword != "dependencies"
+    return not keyword.startswith("$") and keyword not in _LEFT_TO_THE_LIBRARY
 
 
 def _is_text(value: object) -> bool:

@@ -472,7 +472,7 @@ def test_a_tool_is_made_strict_as_a_whole(nested: bool) -> None:  # noqa: FBT001
     assert (strict["function"] if nested else strict)["strict"] is True
 
 
-_LEAVES = st.sampled_from(
+_LEAVES: st.SearchStrategy[Json] = st.sampled_from(
     [
         {"type": "string"},
         {"type": "integer", "minimum": 0},
@@ -497,7 +497,7 @@ def _objects(inner: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
     )
 
 
-_SCHEMAS = st.recursive(
+_SCHEMAS: st.SearchStrategy[Json] = st.recursive(
     _LEAVES,
     lambda inner: st.one_of(
         _objects(inner),
