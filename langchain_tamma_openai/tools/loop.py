@@ -13,6 +13,7 @@ from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
     BaseMessage,
+    ToolCallChunk,
     ToolMessage,
     message_chunk_to_message,
 )
@@ -30,6 +31,7 @@ from langchain_tamma_openai.tools.loop_state import (
     ToolLoopResult,
     conversation,
 )
+from langchain_tamma_openai.wire.chunks import StrictAIMessageChunk, strict_tool_calls
 from langchain_tamma_openai.wire.tools import ToolLike, tool_names, tools_to_openai
 
 Model: TypeAlias = "BaseChatModel | Runnable[LanguageModelInput, AIMessage]"
@@ -231,12 +233,22 @@ class _Answer:
         """Give the answer as one message."""
         if self._merged is None:
             return AIMessage(content="")
-        return cast("AIMessage", message_chunk_to_message(cast("AIMessageChunk", self._merged)))
+        whole = _strictly_read(cast("AIMessageChunk", self._merged))
+        return cast("AIMessage", message_chunk_to_message(whole))
 
 
 def _as_chunk(message: BaseMessage) -> AIMessageChunk:
     fields = message.model_dump(exclude={"type"})
     return AIMessageChunk(**fields, chunk_position="last")
+
+
+def _strictly_read(chunk: AIMessageChunk) -> AIMessageChunk:
+    """Undo what LangChain's core does to the chunks of other models: it completes cut JSON."""
+    if isinstance(chunk, StrictAIMessageChunk) or not chunk.tool_call_chunks:
+        return chunk
+    written = [{**piece, "args": piece["args"] or "{}"} for piece in chunk.tool_call_chunks]
+    valid, invalid = strict_tool_calls(cast("list[ToolCallChunk]", written))
+    return chunk.model_copy(update={"tool_calls": valid, "invalid_tool_calls": invalid})
 
 
 def _bound(llm: Model, tools: Sequence[ToolLike]) -> Runnable[LanguageModelInput, AIMessage]:
