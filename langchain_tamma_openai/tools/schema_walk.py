@@ -84,7 +84,8 @@ def resolve(root: Schema, ref: str) -> object:
 
 def has_own_addresses(root: Schema) -> bool:
     """Tell whether a schema renames parts of itself (`$id`), so that `#` may mean a part."""
-    return any(isinstance(sub, Mapping) and "$id" in sub for _, sub in subschemas(root))
+    found = subschemas(root)
+    return any(path and isinstance(sub, Mapping) and "$id" in sub for path, sub in found)
 
 
 def _at_pointer(root: object, pointer: str) -> object:

@@ -310,6 +310,12 @@ def test_references_under_an_address_of_their_own_are_left_to_the_library() -> N
     assert validate_tool_definition(with_value(inner)) == []
 
 
+def test_an_address_of_the_root_hides_no_dangling_reference() -> None:
+    made = with_value({"$ref": "#/$defs/missing"})
+    made["function"]["parameters"]["$id"] = "https://example.com/tool"
+    assert codes(made) == ["dangling_ref"]
+
+
 def test_a_loop_through_two_references_is_found_and_recursion_is_not() -> None:
     made = with_value({"$ref": "#/$defs/a"})
     made["function"]["parameters"]["$defs"] = {
