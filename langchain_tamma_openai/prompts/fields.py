@@ -91,13 +91,17 @@ def _entries(document: object) -> Iterator[tuple[str | None, object]]:
     if isinstance(document, Mapping):
         if document.keys() == {_DOCUMENT_FIELD}:
             yield from _entries_of_list(document[_DOCUMENT_FIELD])
-        elif document and all(isinstance(fields, Mapping) for fields in document.values()):
+        elif document and all(map(_lacks_id, document.values())):
             for prompt_id, fields in document.items():
                 yield str(prompt_id), {"id": prompt_id, **fields}
         else:
             yield None, document
     else:
         yield from _entries_of_list(document)
+
+
+def _lacks_id(fields: object) -> bool:
+    return isinstance(fields, Mapping) and "id" not in fields
 
 
 def _entries_of_list(entries: object) -> Iterator[tuple[str | None, object]]:

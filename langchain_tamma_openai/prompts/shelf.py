@@ -30,12 +30,19 @@ class Shelf:
             PromptError: There is none; the message names close matches.
         """
         versions = self.by_id.get(reference.id, ())
-        if versions and reference.version is None:
-            return versions[-1]
-        for prompt in versions:
-            if prompt.version == reference.version:
-                return prompt
-        refuse_unknown(reference, self.by_id, (prompt.version or 0 for prompt in versions))
+        wanted = reference.version
+        found = [one for one in versions if wanted is None or one.version == wanted]
+        if not found:
+            refuse_unknown(reference, self.by_id, map(_number, versions))
+        return found[-1]
+
+    def holds(self, prompt: Prompt) -> bool:
+        """Whether this very prompt is on the shelf.
+
+        Args:
+            prompt: A prompt with a version.
+        """
+        return prompt in self.by_id.get(prompt.id, ())
 
     def with_prompt(self, prompt: Prompt) -> tuple[Shelf, Prompt]:
         """Put a prompt on the shelf.
@@ -56,7 +63,7 @@ class Shelf:
             latest = versions[-1] if versions else None
             if latest is not None and replace(prompt, version=latest.version) == latest:
                 return self, latest
-            prompt = replace(prompt, version=latest.version + 1 if latest else 1)  # type: ignore[operator]
+            prompt = replace(prompt, version=_number(latest) + 1 if latest else 1)
         for there in versions:
             if there.version == prompt.version:
                 if there == prompt:
@@ -126,6 +133,6 @@ def _number(prompt: Prompt) -> int:
 def _refuse_change(prompt: Prompt, latest: Prompt) -> None:
     message = (
         f"{prompt.reference} is taken by another prompt, and versions do not change; leave the "
-        f"version out for the next one ({_number(latest) + 1}), or delete {prompt.reference!r} first"
+        f"version out for the next one ({_number(latest) + 1}), or delete {prompt.reference} first"
     )
     raise InvalidPromptError([PromptProblem(message, "version", prompt.id)])
