@@ -83,14 +83,17 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
     Raises:
         OSError: It cannot be read, is no regular file, or is larger.
     """
-    descriptor = os.open(path, _OPEN_FLAGS)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - of a descriptor, which is closed here
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    with open(path, "rb", opener=_open) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise UnreadableFileError("is not a regular file")
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise UnreadableFileError(f"is larger than {max_bytes // 1024:,} KiB")
     return content
+
+
+def _open(path: str, _: int) -> int:
+    return os.open(path, _OPEN_FLAGS)
 
 
 def _prompt_files(path: Path, problems: list[PromptProblem]) -> Iterator[Path]:
