@@ -55,15 +55,10 @@ def parse_yaml(text: str) -> object:
         UnreadableTextError: It is not valid, names a field twice, refers to itself, or would
             become very large when its aliases are written out.
     """
-    yaml_library = import_yaml()
-    loader = yaml_library.SafeLoader(text)
+    library = import_yaml()
     try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        _check_nodes(node)
-        return loader.construct_document(node)
-    except yaml_library.YAMLError as exc:
+        return _load_yaml(library, text)
+    except library.YAMLError as exc:
         raise UnreadableTextError(f"is not valid YAML{_yaml_place(exc)}") from None
     except RecursionError:
         raise UnreadableTextError(_TOO_DEEP) from None
@@ -71,8 +66,6 @@ def parse_yaml(text: str) -> object:
         raise
     except (ValueError, OverflowError) as exc:  # dates and numbers that are none
         raise UnreadableTextError(f"has a value that cannot be read ({shown(str(exc))})") from None
-    finally:
-        loader.dispose()
 
 
 def import_yaml() -> Any:
@@ -88,6 +81,18 @@ def import_yaml() -> Any:
             "prompts in YAML files need PyYAML: pip install 'langchain-tamma-openai[yaml]'"
         ) from None
     return yaml
+
+
+def _load_yaml(library: Any, text: str) -> object:
+    loader = library.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _check_nodes(node)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
 
 
 def _mapping(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -15,6 +15,7 @@ from langchain_tamma_openai.prompts.model import Prompt
 from langchain_tamma_openai.prompts.parsing import (
     MAX_JSON_BYTES,
     MAX_YAML_BYTES,
+    UnreadableTextError,
     parse_json,
     parse_yaml,
 )
@@ -105,7 +106,9 @@ def _prompt_files(path: Path, problems: list[PromptProblem]) -> Iterator[Path]:
                 problems.append(PromptProblem(message, file=str(file)))
             else:
                 yield file
-    elif path.suffix.lower() in PROMPT_SUFFIXES or not path.exists():
+    elif not path.exists():
+        problems.append(PromptProblem("there is no such file or directory", file=str(path)))
+    elif path.suffix.lower() in PROMPT_SUFFIXES:
         yield path
     else:
         names = ", ".join(sorted(PROMPT_SUFFIXES))
@@ -145,9 +148,9 @@ def _read_file(path: Path, problems: list[PromptProblem]) -> PromptFile:
         problems.append(PromptProblem(str(exc), file=str(path)))
     except OSError as exc:
         problems.append(PromptProblem(f"cannot be read ({exc.strerror})", file=str(path)))
-    except UnicodeDecodeError:  # a ValueError, as is the next
+    except UnicodeDecodeError:
         problems.append(PromptProblem("is not UTF-8 text; save it as UTF-8", file=str(path)))
-    except ValueError as exc:  # the text, or a path with a NUL
+    except UnreadableTextError as exc:
         problems.append(PromptProblem(str(exc), file=str(path)))
     else:
         if document is None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from langchain_tamma_openai.errors import StorageError
 from langchain_tamma_openai.prompts.fields import fields_of, prompts_of_document
@@ -29,6 +29,7 @@ from langchain_tamma_openai.prompts.reading import (
     PromptFile,
     read_prompts,
 )
+from langchain_tamma_openai.resilience.bounds import check_choice
 
 FileFormat = Literal["json", "yaml"]
 
@@ -60,6 +61,7 @@ def save_prompts(prompts: Iterable[Prompt], path: Path, file_format: FileFormat)
         StorageError: A file cannot be written; the files are as they were.
         ConfigurationError: YAML is asked for, and PyYAML is missing.
     """
+    check_choice(file_format, "file_format", get_args(FileFormat))
     shelf = {prompt.reference: prompt for prompt in prompts}
     if path.suffix.lower() in PROMPT_SUFFIXES and not path.is_dir():
         content = _document({"prompts": list(map(fields_of, shelf.values()))}, path, shelf)
