@@ -117,7 +117,7 @@ def _check_nodes(root: yaml.Node) -> None:
     sizes: dict[int, int] = {}
     _size(root, sizes, set())
     if sizes[id(root)] > _MAX_NODES:
-        raise UnreadableTextError("becomes too large when its aliases are written out")
+        raise UnreadableTextError(f"has more than {_MAX_NODES:,} values, aliases written out")
 
 
 def _size(node: yaml.Node, sizes: dict[int, int], above: set[int]) -> int:

@@ -134,8 +134,8 @@ def test_every_problem_names_file_prompt_and_field(tmp_path: Path) -> None:
         ("a.yaml", "!!python/object/apply:os.system ['true']", "not valid YAML"),
         ("a.yaml", "id: a\ncontent: !!python/name:os.system", "not valid YAML"),
         ("a.yaml", "&a [*a]", "refers to itself"),
-        ("a.yaml", BOMB, "too large when its aliases"),
-        ("a.yaml", MERGE_BOMB, "too large when its aliases"),
+        ("a.yaml", BOMB, "values, aliases written out"),
+        ("a.yaml", MERGE_BOMB, "values, aliases written out"),
         ("a.yaml", "id: on\ncontent: x", "id: got True"),
         ("a.yaml", "id: a\nname: no\ncontent: x", "put it in quotes"),
         ("a.yaml", "id: a\ncontent: !!binary aGk=", "must be text"),
@@ -192,7 +192,7 @@ def test_a_prompt_of_a_file_becomes_the_next_version_of_a_built_in_one(tmp_path:
 
 @pytest.mark.parametrize("name", ["missing", "missing.yaml", "a\0b", "x" * 5000])
 def test_a_path_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(PromptError, match="no such file|cannot be read"):
+    with pytest.raises(PromptError, match=r"no such file|cannot be read"):
         loaded(tmp_path / name)
 
 
