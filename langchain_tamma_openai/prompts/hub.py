@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from langchain_tamma_openai.checks import shown
@@ -48,15 +49,19 @@ def pull(identifier: str, client: Client | None, options: dict[str, Any]) -> Pro
 
 
 def _fetch(identifier: str, client: Client | None, options: dict[str, Any]) -> object:
-    with _client(client) as hub:
-        try:
+    try:
+        with _client(client) as hub:
+            if client is None and "skip_cache" in signature(hub.pull_prompt).parameters:
+                options = {"skip_cache": True, **options}  # all clients share one cache
             return hub.pull_prompt(identifier, **options)
-        except Exception as exc:  # the client raises its own errors, requests' and ValueError
-            raise PromptError(
-                f"hub prompt {identifier}: could not be fetched ({type(exc).__name__}: {exc})",
-                code="hub",
-                param="identifier",
-            ) from exc
+    except ConfigurationError:
+        raise
+    except Exception as exc:  # the client raises its own errors, requests' and ValueError
+        raise PromptError(
+            f"hub prompt {identifier}: could not be fetched ({type(exc).__name__}: {exc})",
+            code="hub",
+            param="identifier",
+        ) from exc
 
 
 @contextmanager
@@ -74,7 +79,7 @@ def _client(client: Client | None) -> Iterator[Client]:
     try:
         yield own
     finally:
-        own.session.close()
+        getattr(own, "close", own.session.close)()  # older clients have no close of their own
 
 
 def _origin(identifier: str, form: object) -> str:
