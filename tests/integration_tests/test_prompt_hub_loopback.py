@@ -36,6 +36,11 @@ class Hub(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+def _forget_environment() -> None:
+    """The client remembers the environment."""
+    vars(utils)["get_env_var"].cache_clear()
+
+
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A hub that LangSmith's settings in the environment point to."""
@@ -47,11 +52,11 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("LANGSMITH_ENDPOINT", url)
         monkeypatch.setenv("LANGSMITH_API_KEY", "lsv2_pt_0123456789abcdef")
-        utils.get_env_var.cache_clear()
+        _forget_environment()
         yield url
         server.shutdown()
         thread.join()
-    utils.get_env_var.cache_clear()
+    _forget_environment()
 
 
 def test_a_pull_needs_no_client(hub: str) -> None:
@@ -72,7 +77,7 @@ def test_what_the_hub_does_not_have_is_said(hub: str) -> None:
 
 def test_a_wrong_key_is_said_and_not_shown(hub: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANGSMITH_API_KEY", "lsv2_pt_fedcba9876543210")
-    utils.get_env_var.cache_clear()
+    _forget_environment()
 
     with pytest.raises(PromptError, match="LangSmithAuthError") as caught:
         PromptRegistry().pull("support-bot")
@@ -83,7 +88,7 @@ def test_a_wrong_key_is_said_and_not_shown(hub: str, monkeypatch: pytest.MonkeyP
 
 def test_a_hub_that_is_not_there_is_said(hub: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANGSMITH_ENDPOINT", "http://127.0.0.1:9")
-    utils.get_env_var.cache_clear()
+    _forget_environment()
 
     with pytest.raises(PromptError, match="LangSmithConnectionError"):
         PromptRegistry().pull("support-bot")
