@@ -13,6 +13,7 @@ from langchain_tamma_openai.prompts.model import (
     RenderedPrompt,
     SystemPrompt,
     SystemPromptTemplate,
+    checked_variables,
     literal_prompt_hash,
 )
 from langchain_tamma_openai.prompts.references import looks_like_reference
@@ -51,7 +52,7 @@ def resolve_system_prompt(
         PromptError: A reference is not known (close matches are named), variables are missing,
             not known or have unusable values, or there are variables and no prompt.
     """
-    variables = prompt_variables or {}
+    variables = checked_variables(prompt_variables)
     if system_prompt is None or isinstance(system_prompt, RenderedPrompt):
         if variables:
             names = ", ".join(map(str, variables))

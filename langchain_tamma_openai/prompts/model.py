@@ -134,7 +134,7 @@ class _Prompt:
         Raises:
             PromptError: Variables are missing, not known or have unusable values; all are named.
         """
-        given = variables or {}
+        given = checked_variables(variables)
         if given.keys() != self.variables.keys():
             given = self._completed(given)
         try:
@@ -153,7 +153,8 @@ class _Prompt:
         Raises:
             PromptError: Variables are missing, not known or have unusable values; all are named.
         """
-        return self.resolve({**(variables or {}), **more}).text
+        given = {**checked_variables(variables), **more} if variables else more
+        return self.resolve(given).text
 
     def _completed(self, given: Mapping[str, object]) -> Mapping[str, object]:
         defaults = self.variables.defaults
@@ -341,6 +342,25 @@ def literal_prompt_hash(text: str) -> str:
     """
     canonical = json.dumps(["content", text, []], separators=(",", ":"))
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+def checked_variables(variables: object) -> Mapping[str, object]:
+    """Check that values come by name.
+
+    Args:
+        variables: What a caller passed; None for none.
+
+    Raises:
+        PromptError: It is no mapping.
+    """
+    if variables is None:
+        return {}
+    if isinstance(variables, Mapping):
+        return variables
+    raise PromptError(
+        f"prompt_variables: got {kind_of(variables)}, must be a mapping of names to values",
+        param="prompt_variables",
+    )
 
 
 def _field_problems(fields: Mapping[str, object]) -> Iterator[PromptProblem]:

@@ -25,6 +25,7 @@ JSON_SUFFIXES = frozenset({".json"})
 YAML_SUFFIXES = frozenset({".yaml", ".yml"})
 PROMPT_SUFFIXES = JSON_SUFFIXES | YAML_SUFFIXES
 MAX_FILES = 10_000
+MAX_ENTRIES = 100_000
 # A pipe called prompt.yaml would block a plain open for ever. Windows has neither flag.
 _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _OPEN_FLAGS |= getattr(os, "O_BINARY", 0)
@@ -99,9 +100,9 @@ def _open(path: str, _: int) -> int:
 
 def _prompt_files(path: Path, problems: list[PromptProblem]) -> Iterator[Path]:
     if path.is_dir():
-        root = path.resolve()
+        root = os.path.realpath(path)
         for file in _files_below(path, problems):
-            if _leads_out(file, root):
+            if file.is_symlink() and not Path(os.path.realpath(file)).is_relative_to(root):
                 message = "is a link that leads out of the directory, and is not followed"
                 problems.append(PromptProblem(message, file=str(file)))
             else:
@@ -115,30 +116,29 @@ def _prompt_files(path: Path, problems: list[PromptProblem]) -> Iterator[Path]:
         problems.append(PromptProblem(f"must be a directory or end in {names}", file=str(path)))
 
 
-def _leads_out(file: Path, root: Path) -> bool:
-    try:
-        return file.is_symlink() and not file.resolve().is_relative_to(root)
-    except (OSError, RuntimeError):  # links that lead round and round
-        return True
-
-
-def _files_below(directory: Path, problems: list[PromptProblem]) -> Iterator[Path]:
-    try:
-        entries = sorted(directory.iterdir())
-    except OSError as exc:
-        problems.append(PromptProblem(f"cannot be read ({exc.strerror})", file=str(directory)))
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
+def _files_below(root: Path, problems: list[PromptProblem]) -> Iterator[Path]:
+    waiting, looked_at = [root], 0
+    while waiting:
+        directory = waiting.pop()
+        try:
+            entries = sorted(directory.iterdir())
+        except OSError as exc:
+            problems.append(PromptProblem(f"cannot be read ({exc.strerror})", file=str(directory)))
             continue
-        if entry.is_dir():
-            if entry.is_symlink():  # it may lead to a directory above, and so round and round
+        looked_at += len(entries)
+        if looked_at > MAX_ENTRIES:
+            message = f"holds more than {MAX_ENTRIES:,} files; is this the right directory?"
+            problems.append(PromptProblem(message, file=str(root)))
+            return
+        visible = [entry for entry in entries if not entry.name.startswith(".")]
+        for entry in visible:
+            if entry.is_dir() and not entry.is_symlink():
+                waiting.append(entry)
+            elif entry.is_dir():  # it may lead to a directory above, and so round and round
                 message = "is a link to a directory, and is not followed"
                 problems.append(PromptProblem(message, file=str(entry)))
-            else:
-                yield from _files_below(entry, problems)
-        elif entry.suffix.lower() in PROMPT_SUFFIXES:
-            yield entry
+            elif entry.suffix.lower() in PROMPT_SUFFIXES:
+                yield entry
 
 
 def _read_file(path: Path, problems: list[PromptProblem]) -> PromptFile:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, cast
 
-from langchain_tamma_openai.errors import PromptError
+from langchain_tamma_openai.errors import ConfigurationError, PromptError
 from langchain_tamma_openai.prompts.builtin import builtin_shelf
 from langchain_tamma_openai.prompts.fields import fields_of, prompt_from_fields, prompts_of_document
 from langchain_tamma_openai.prompts.model import (
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from langchain_core.prompts import BasePromptTemplate
     from langchain_core.prompts.message import BaseMessagePromptTemplate
     from langsmith import Client
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
 
     from langchain_tamma_openai.prompts.writing import FileFormat
 
@@ -253,7 +255,7 @@ class PromptRegistry:
         Raises:
             PromptError: A file is wrong; the registry stays as it was.
         """
-        self._change(lambda state: (_replayed(state.layers), None))
+        self._change(lambda state: _replayed(state.layers))
         return self.list()
 
     def check(self, path: StrPath | None = None) -> Problems:
@@ -271,9 +273,11 @@ class PromptRegistry:
         state = self._state
         layers = state.layers if path is None else _layers_with(state, str(Path(path).absolute()))
         try:
-            fresh = _replayed(layers)
+            fresh, _ = _replayed(layers)
         except InvalidPromptError as exc:
             return [*exc.problems]
+        except ConfigurationError as exc:  # PyYAML is missing
+            return [PromptProblem(exc.message)]
         return lint(fresh.shelf)
 
     def save(self, path: StrPath, file_format: FileFormat = "json") -> Paths:
@@ -366,6 +370,15 @@ class PromptRegistry:
         self._state = state["_state"]
         self._lock = threading.Lock()
 
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Let a pydantic field hold a registry, as it is."""
+        from pydantic_core import core_schema
+
+        return core_schema.is_instance_schema(cls)
+
     def _change(self, change: Callable[[_State], tuple[_State, Result]]) -> Result:
         """Swap in a new state; when it cannot be made, the old one stays."""
         with self._lock:
@@ -409,9 +422,8 @@ def _with_prompts(state: _State, prompts: Iterable[Prompt]) -> tuple[_State, Pro
 def _with_path(state: _State, path: str) -> tuple[_State, Prompts]:
     layers = _layers_with(state, path)
     if len(layers) == len(state.layers):
-        fresh = _replayed(layers)
-        ids = {prompt.id for prompt, _ in _read(path)}
-        return fresh, [prompt for prompt in fresh.shelf if prompt.id in ids]
+        fresh, placed_by_path = _replayed(layers)
+        return fresh, placed_by_path[path]
     shelf, placed = filled(state.shelf, _read(path))
     return _State(shelf, layers), placed
 
@@ -431,13 +443,16 @@ def _without(state: _State, wanted: Reference) -> tuple[_State, Prompts]:
     return _State(shelf, layers), [*taken]
 
 
-def _replayed(layers: tuple[_Layer, ...]) -> _State:
-    """Build the state anew, reading all paths again."""
+def _replayed(layers: tuple[_Layer, ...]) -> tuple[_State, dict[str, Prompts]]:
+    """Build the state anew, reading all paths again; say what each path gave."""
     shelf = Shelf()
+    placed_by_path: dict[str, Prompts] = {}
     for layer in layers:
-        placing = _read(layer.path) if layer.path else [(one, None) for one in layer.prompts]
-        shelf, _ = filled(shelf, placing)
-    return _State(shelf, layers)
+        if layer.path is None:
+            shelf, _ = filled(shelf, ((prompt, None) for prompt in layer.prompts))
+        else:
+            shelf, placed_by_path[layer.path] = filled(shelf, _read(layer.path))
+    return _State(shelf, layers), placed_by_path
 
 
 def _read(path: str) -> list[tuple[Prompt, str | None]]:

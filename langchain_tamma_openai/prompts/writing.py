@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from langchain_tamma_openai.checks import shown
 from langchain_tamma_openai.errors import StorageError
 from langchain_tamma_openai.prompts.fields import fields_of, prompts_of_document
 from langchain_tamma_openai.prompts.model import Prompt
@@ -63,13 +64,27 @@ def save_prompts(prompts: Iterable[Prompt], path: Path, file_format: FileFormat)
     """
     check_choice(file_format, "file_format", get_args(FileFormat))
     shelf = {prompt.reference: prompt for prompt in prompts}
-    if path.suffix.lower() in PROMPT_SUFFIXES and not path.is_dir():
-        content = _document({"prompts": list(map(fields_of, shelf.values()))}, path, shelf)
-        changes = [_Change(path.resolve(), content)]  # a link stays one
-    else:
-        changes = _directory_changes(shelf, path, file_format)
-    _carry_out(changes)
+    try:
+        changes = _changes(shelf, path, file_format)
+        _carry_out(changes)
+    except OSError as exc:
+        place = exc.filename or path
+        raise StorageError(f"{place}: prompts were not saved ({exc.strerror})") from exc
     return [change.path for change in changes]
+
+
+def _changes(shelf: Mapping[str, Prompt], path: Path, file_format: FileFormat) -> list[_Change]:
+    if "\0" in str(path):
+        raise StorageError(f"{shown(str(path))}: prompts were not saved (a name cannot hold a NUL)")
+    if path.suffix.lower() in PROMPT_SUFFIXES and not path.is_dir():
+        document = {"prompts": list(map(fields_of, shelf.values()))}
+        return [_Change(_behind_links(path), _document(document, path, shelf))]
+    return _directory_changes(shelf, path, file_format)
+
+
+def _behind_links(path: Path) -> Path:
+    """Find the file that is replaced, so that a link to it stays one."""
+    return Path(os.path.realpath(path))
 
 
 def _directory_changes(
@@ -85,7 +100,7 @@ def _directory_changes(
         kept = [prompt for prompt, _ in standing if prompt is not None]
         placed.update(prompt.reference for prompt in kept)
         if not all(as_it_is for _, as_it_is in standing):
-            changes.append(_Change(file.path, _remaining(file, kept)))
+            changes.append(_rewritten(file, kept))
     taken = {str(file.path).casefold() for file in files}
     for reference, prompt in shelf.items():
         if reference not in placed:
@@ -108,11 +123,13 @@ def _standing(shelf: Mapping[str, Prompt], prompt: Prompt) -> tuple[Prompt | Non
     return (same[-1], as_it_is) if same else (None, False)
 
 
-def _remaining(file: PromptFile, kept: list[Prompt]) -> bytes | None:
+def _rewritten(file: PromptFile, kept: list[Prompt]) -> _Change:
+    """Leave only these prompts in a file, or remove it when there are none."""
     if not kept:
-        return None
+        return _Change(file.path, None)
     shelf = {prompt.reference: prompt for prompt in kept}
-    return _document({"prompts": list(map(fields_of, kept))}, file.path, shelf)
+    content = _document({"prompts": list(map(fields_of, kept))}, file.path, shelf)
+    return _Change(_behind_links(file.path), content)
 
 
 def _free_path(directory: Path, reference: str, file_format: FileFormat, taken: set[str]) -> Path:
@@ -182,12 +199,11 @@ def _carry_out(changes: list[_Change]) -> None:
                 ready[change] = _prepare(change.path, change.content)
         for change in changes:
             old = change.path.read_bytes() if change.path.exists() else None
-            _swap(change.path, ready.get(change))
             before.append(_Change(change.path, old))
-    except OSError as exc:
+            _swap(change.path, ready.get(change))
+    except BaseException:  # an interrupt in the middle is undone as well
         _undo(before)
-        place = exc.filename or "prompts"
-        raise StorageError(f"{place}: prompts were not saved ({exc.strerror})") from exc
+        raise
     finally:
         for path in ready.values():
             path.unlink(missing_ok=True)

@@ -235,6 +235,23 @@ def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "more than 3 prompt files" in str(problems_of(tmp_path)[0])
 
 
+def test_too_large_a_directory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_ENTRIES", 3)
+    for number in range(4):
+        (tmp_path / f"{number}.txt").write_text("x")
+
+    assert "more than 3 files" in str(problems_of(tmp_path)[0])
+
+
+def test_deep_directories_are_read(tmp_path: Path) -> None:
+    below = tmp_path
+    for _ in range(200):
+        below = below / "d"
+    write(below, a__json='{"id": "a", "content": "x"}')
+
+    assert loaded(tmp_path).render("a") == "x"
+
+
 def test_yaml_without_its_library_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +260,7 @@ def test_yaml_without_its_library_names_the_extra(
 
     with pytest.raises(ConfigurationError, match=r"langchain-tamma-openai\[yaml\]"):
         loaded(tmp_path)
+    assert "[yaml]" in str(PromptRegistry().check(tmp_path)[0])
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

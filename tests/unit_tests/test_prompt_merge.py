@@ -257,6 +257,8 @@ def test_prompts_are_rendered_as_they_are() -> None:
         (5, None, "got a number"),
         (["a"], None, "got a list"),
         ("plain", {"a": 1}, "unknown variables: a"),
+        ("plain", ["a"], "must be a mapping"),
+        (None, ["a"], "must be a mapping"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

@@ -327,6 +327,13 @@ def test_html_of_a_prompt_is_escaped() -> None:
     assert "&lt;b&gt;" in html
 
 
+@pytest.mark.parametrize("variables", [["customer"], "customer", 5])
+def test_values_must_come_by_name(variables: dict[str, object]) -> None:
+    for use in (SUPPORT.resolve, SUPPORT.render):
+        with pytest.raises(PromptError, match="must be a mapping of names to values"):
+            use(variables)
+
+
 def test_a_pydantic_field_keeps_a_prompt_as_it_is() -> None:
     class Settings(BaseModel):
         prompt: SystemPrompt | SystemPromptTemplate | None = None

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prompt_strategies import prompts
+from pydantic import BaseModel, ValidationError
 
 from langchain_tamma_openai.errors import PromptError
 from langchain_tamma_openai.prompts.builtin import builtin_shelf
@@ -314,6 +315,18 @@ def test_readers_do_not_wait_for_a_writer() -> None:
         assert registry.render("default")
         assert registry.list()
         assert copy.copy(registry) == registry
+
+
+def test_a_pydantic_field_keeps_a_registry_as_it_is() -> None:
+    class Settings(BaseModel):
+        prompts: PromptRegistry | None = None
+
+    registry = PromptRegistry()
+
+    assert Settings(prompts=registry).prompts is registry
+    assert Settings(prompts=registry).model_copy(deep=True).prompts == registry
+    with pytest.raises(ValidationError):
+        Settings(prompts="code-assistant")
 
 
 def test_templates_with_defaults_render_with_any_subset() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,63 @@ def test_a_save_that_fails_half_way_is_undone(
     assert tree(tmp_path) == before
 
 
+def test_an_interrupt_in_the_middle_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = PromptRegistry(builtins=False)
+    registry.add("a", content="a")
+    registry.add("b", content="b")
+    real, moves = Path.replace, iter(range(10))
+
+    def interrupt(self: Path, target: Path) -> Path:
+        if next(moves) == 1:
+            raise KeyboardInterrupt
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        registry.save(tmp_path)
+
+    assert tree(tmp_path) == {}
+
+
+def test_links_inside_a_directory_stay_links(tmp_path: Path) -> None:
+    text = '[{"id": "a", "content": "a", "version": 1}, {"id": "b", "content": "b", "version": 1}]'
+    (tmp_path / ".real").write_text(text)
+    (tmp_path / "link.json").symlink_to(".real")
+    registry = PromptRegistry(tmp_path, builtins=False)
+    registry.delete("b")
+
+    registry.save(tmp_path)
+
+    assert (tmp_path / "link.json").is_symlink()
+    assert PromptRegistry(tmp_path, builtins=False) == registry
+
+
+def test_a_save_beside_threads_that_add_is_a_whole_state(tmp_path: Path) -> None:
+    registry = PromptRegistry(builtins=False)
+    done = threading.Event()
+
+    def add() -> None:
+        for number in range(2000):
+            if done.is_set():
+                return
+            registry.load([{"id": f"{side}{number}", "content": "x"} for side in "lr"])
+
+    thread = threading.Thread(target=add)
+    thread.start()
+    for number in range(10):
+        registry.save(tmp_path / f"{number}.json")
+        saved = {
+            prompt.id for prompt in PromptRegistry(tmp_path / f"{number}.json", builtins=False)
+        }
+        assert {name[1:] for name in saved if name[0] == "l"} == {
+            name[1:] for name in saved if name[0] == "r"
+        }
+    done.set()
+    thread.join()
+
+
 def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
 
@@ -171,6 +229,12 @@ def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
         PromptRegistry().save(tmp_path / "file" / "below")
     with pytest.raises(StorageError):
         PromptRegistry().save(tmp_path / "file" / "below.json")
+    for name in ("a\0b", "a\0b.json", "x" * 5000, "x" * 5000 + ".json"):
+        with pytest.raises(StorageError, match="were not saved"):
+            PromptRegistry().save(tmp_path / name)
+    (tmp_path / "loop.json").symlink_to("loop.json")
+    PromptRegistry().save(tmp_path / "loop.json")
+    assert PromptRegistry(tmp_path / "loop.json") == PromptRegistry()
     with pytest.raises(PromptError, match="must be a directory"):
         PromptRegistry().save(tmp_path / "file")
 
