@@ -115,7 +115,7 @@ def test_every_model_run_of_a_batch_and_of_a_chain_carries_its_own(
     mock: LLMock, ledger: Ledger, receiver: Receiver
 ) -> None:
     questions: Any = ["Hello", "A much longer question about tokens and what they cost", "Why?"]
-        "Hello",
+    with tracing_client(receiver) as client:
         (model(mock) | str).batch(questions, config(client, ledger))
     assert len(ledger.records) == 3
     for record in ledger.records:
