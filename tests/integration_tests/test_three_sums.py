@@ -19,8 +19,8 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from traced_model import TracedModel
 
+from langchain_tamma_openai import ChatTammaOpenAI
 from langchain_tamma_openai.errors import TammaError
 from langchain_tamma_openai.usage.callbacks import UsageCallbackHandler
 from langchain_tamma_openai.usage.otel import OpenTelemetryCallbackHandler
@@ -97,7 +97,7 @@ def everyone(telemetry: Telemetry, ledger: Ledger, receiver: Receiver) -> Iterat
 
 def calls(mock: LLMock) -> list[Call]:
     models = [
-        TracedModel(
+        ChatTammaOpenAI(
             model=name,
             base_url=mock.base_url(),
             api_key="sk-none-000000",
