@@ -48,8 +48,10 @@ class Asked:
 
 
 def judge(asked: Asked) -> ParameterProblem | None:
-    """Find what is wrong with a value, first its type and range, then the model's support."""
-    return _JUDGES[asked.constraint.kind](asked) or _unsupported(asked)
+    """Find what is wrong with a value; its type and range matter only where the model takes it."""
+    judges = (_JUDGES[asked.constraint.kind], _unsupported)
+    first, second = reversed(judges) if asked.constraint.support == "never" else judges
+    return first(asked) or second(asked)
 
 
 # --- does the model take it? -----------------------------------------------------------------
@@ -173,7 +175,7 @@ def _text(asked: Asked) -> ParameterProblem | None:
 
 def _choice(asked: Asked) -> ParameterProblem | None:
     choices, value = asked.constraint.choices, asked.value
-    if asked.constraint.support == "never" or value in choices:
+    if value in choices:
         return None
     listed = ", ".join(repr(choice) for choice in choices)
     if not isinstance(value, str):
