@@ -51,6 +51,12 @@ _RESPONSES_ONLY = (
     "truncation",
 )
 
+ONLY_IN: Mapping[Api, frozenset[str]] = {
+    "chat_completions": frozenset(_RESPONSES_ONLY),
+    "responses": frozenset(_CHAT_ONLY),
+}
+"""Parameters of the other API, on which there is a rule here."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -195,6 +201,25 @@ def _audio_output(request: Request) -> Iterator[ParameterProblem]:
             "needs_other",
             "spoken output needs the parameter audio",
             "pass audio={'voice': 'alloy', 'format': 'wav'}",
+            None,
+        )
+
+
+def _only_some_models(request: Request) -> Iterator[ParameterProblem]:
+    """Parameters that the catalogue's kinds of models refuse as a whole."""
+    info = request.info
+    if not info.known:
+        return
+    if info.is_reasoning and request.get("prediction") is not UNSET:
+        message = f"{info.name} does not take it"
+        fix = {"prediction": UNSET}
+        yield request.problem("prediction", "unsupported_parameter", message, "leave it out", fix)
+    if "search" not in info.name and request.get("web_search_options") is not UNSET:
+        yield request.problem(
+            "web_search_options",
+            "unsupported_parameter",
+            f"{info.name} does not search on Chat Completions",
+            "bind the tool {'type': 'web_search'}, which needs the Responses API",
             None,
         )
 
@@ -355,6 +380,7 @@ _CHAT: tuple[Rule, ...] = (
     _tool_options_alone,
     _number_of_tools,
     _audio_output,
+    _only_some_models,
 )
 _RESPONSES: tuple[Rule, ...] = (
     _missing_on_responses,
