@@ -57,7 +57,7 @@ _SHARED = (
     _C("top_logprobs", "integer", 0, 20, harmless=(0,)),
     _C("reasoning_effort", "choice", choices=EFFORTS),
     _C("verbosity", "choice", choices=("low", "medium", "high"), harmless=("medium",)),
-    _C("parallel_tool_calls", "boolean", default=True),
+    _C("parallel_tool_calls", "boolean"),
     _C("store", "boolean"),
     _C("stream", "boolean", default=False),
     _C("metadata", "metadata", maximum=16),
