@@ -59,10 +59,13 @@ class ModelInfo:
     supports_temperature: Support | None = None
     supports_top_p: Support | None = None
     supports_logprobs: Support | None = None
+    supports_penalties: Support | None = None
+    supports_logit_bias: bool | None = None
     supports_stop: bool | None = None
     supports_parallel_tool_calls: bool | None = None
     supports_verbosity: bool | None = None
     supports_prompt_cache_options: bool | None = None
+    prompt_cache_retentions: tuple[str, ...] | None = None
     tools_on_chat: Support | None = None
     responses_only: bool | None = None
     prefers_responses: Literal["always", "with_tools"] | None = None
@@ -217,6 +220,7 @@ def _catalogue() -> _Catalogue:
 
 
 _DATES = ("release_date", "last_updated", "shutdown_date")
+_SAMPLING = ("supports_temperature", "supports_top_p", "supports_logprobs", "supports_penalties")
 
 
 def _info(name: str, facts: dict[str, object]) -> ModelInfo:
@@ -226,11 +230,12 @@ def _info(name: str, facts: dict[str, object]) -> ModelInfo:
     for key in _DATES:
         if values.get(key) is not None:
             values[key] = date.fromisoformat(cast("str", values[key]))
-    efforts = facts.get("reasoning_efforts")
-    values["reasoning_efforts"] = None if efforts is None else tuple(cast("list[str]", efforts))
+    for key in ("reasoning_efforts", "prompt_cache_retentions"):
+        entries = facts.get(key)
+        values[key] = None if entries is None else tuple(cast("list[str]", entries))
     values["capabilities"] = frozenset(cast("list[str]", facts["capabilities"]))
     values["responses_only"] = facts.get("responses_only", False)
-    for key in ("supports_temperature", "supports_top_p", "supports_logprobs"):
+    for key in _SAMPLING:
         values[key] = facts.get("sampling")
     profile = cast("dict[str, object]", facts.get("profile", {}))
     return ModelInfo(
