@@ -31,6 +31,7 @@ from langchain_tamma_openai.chat_models.observing import (
     observe_outside_context,
     without_cost,
 )
+from langchain_tamma_openai.chat_models.preparing import PreparingMixin
 from langchain_tamma_openai.chat_models.routing import uses_responses_api
 from langchain_tamma_openai.chat_models.run import Run
 from langchain_tamma_openai.chat_models.run_link import LINK
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from langchain_tamma_openai.config import TammaOpenAIConfig
+    from langchain_tamma_openai.parameters.problems import Api
     from langchain_tamma_openai.pricing_cost import Cost
 
 _O_SERIES = re.compile(r"o\d")
@@ -62,6 +64,7 @@ _O_SERIES = re.compile(r"o\d")
 class ChatTammaOpenAI(
     StructuredOutputMixin,
     LinkingMixin,
+    PreparingMixin,
     IdentityMixin,
     CountingMixin,
     GoverningMixin,
@@ -102,6 +105,7 @@ class ChatTammaOpenAI(
                 self.__dict__.pop(name, None)
         settle(self)
         self._settle_governors()
+        self._settle_preparations()
         warn_if_shut_down(self.model_name)
         if self.price_overrides is not None:
             calculator(self.price_overrides)
@@ -194,12 +198,18 @@ class ChatTammaOpenAI(
     ) -> Call:
         payload = self._get_request_payload(messages, stop=stop, **kwargs)
         check_allowed(self, str(payload.get("model")))
-        if "messages" in payload:
-            return CompletionsCall.prepare(payload)
+        api: Api = "chat_completions" if "messages" in payload else "responses"
+        payload, notes = self._judged(payload, api)
+        if api == "chat_completions":
+            call: Call = CompletionsCall.prepare(payload)
+            call.notes.update(notes)
+            return call
         from langchain_tamma_openai.chat_models.responses_call import ResponsesCall
 
         given = {**self.model_kwargs, **kwargs}
-        return ResponsesCall.prepare(payload, given, self.background_timeout_s)
+        call = ResponsesCall.prepare(payload, given, self.background_timeout_s)
+        call.notes.update(notes)
+        return call
 
     # --- answers ---
 
@@ -231,6 +241,7 @@ class ChatTammaOpenAI(
         info = self._header_info(response.headers, gateway=True)
         with refusing_odd_answers(body):
             result, facts = call.result(body, info, self.output_version)
+        self._judge_tools(result, call)
         first = cast("AIMessage", result.generations[0].message)
         return result, facts, self._complete(first, facts, response)
 

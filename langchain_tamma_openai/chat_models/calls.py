@@ -71,6 +71,8 @@ class Call(ABC):
     request: WireRequest
     patience: Patience = field(default_factory=lambda: Patience(None))
     """How long a background answer is waited for."""
+    notes: dict[str, Any] = field(default_factory=dict, init=False)
+    """What of the request the answer's `response_metadata` tells."""
     _given_timeout: tuple[Any] | None = field(default=None, init=False, repr=False)
 
     @property

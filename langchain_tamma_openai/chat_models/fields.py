@@ -238,6 +238,39 @@ class ChatFields(BaseChatModel):
     retry: RetryPolicy | None = Field(default=None, exclude=True)
     """Full control of retries; `max_retries` is the short form."""
 
+    system_prompt: Any | None = None
+    """Id of a registered system prompt (`"support@3"`), a text, or a `SystemPrompt`."""
+
+    prompt_variables: dict[str, Any] | None = None
+    """A value for each variable of the system prompt."""
+
+    prompt_registry: Any | None = Field(default=None, exclude=True)
+    """A `PromptRegistry`: where ids are looked up. Default: the built-in prompts."""
+
+    system_prompt_rule: Literal["prepend", "replace", "keep_both", "error"] = Field(
+        default="prepend", exclude=True
+    )
+    """What happens when the conversation begins with a system message of its own: `"prepend"` makes
+    one message of both, the system prompt first, `"replace"` sends the conversation's in its place,
+    `"keep_both"` sends two, `"error"` refuses the call."""
+
+    parameter_policy: Literal["strict", "adjust", "off"] | None = Field(default=None, exclude=True)
+    """What happens to a parameter that the model would refuse: `"strict"` raises before anything is
+    sent, `"adjust"` sends the nearest value that is taken and warns, `"off"` sends it as it is.
+    Default: `"adjust"` for OpenAI's own servers, `"off"` for others and for clients of your own."""
+
+    history_policy: Literal["strict", "repair", "off"] = Field(default="off", exclude=True)
+    """What happens to a conversation that the API would refuse (tool calls without results and the
+    like): `"strict"` raises before anything is sent, `"repair"` sends a mended copy."""
+
+    tool_argument_policy: Literal["strict", "repair", "off"] = Field(default="strict", exclude=True)
+    """What happens to tool calls whose arguments do not fit the bound schema: `"strict"` makes them
+    `invalid_tool_calls` with the reason, `"repair"` also reads broken JSON where only one reading
+    is possible, `"off"` leaves them."""
+
+    adaptive: Any | None = Field(default=None, exclude=True)
+    """An `AdaptiveParameters`: chooses parameters that you did not set by what is asked."""
+
     usage_tracker: Any | None = Field(default=None, exclude=True)
     """A `UsageTracker`: keeps a record of every run of this model."""
 

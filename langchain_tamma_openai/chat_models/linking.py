@@ -19,9 +19,15 @@ if TYPE_CHECKING:
     from langchain_core.outputs import ChatResult
     from langchain_core.runnables import RunnableConfig
 
+    from langchain_tamma_openai.prompts.model import RenderedPrompt
+
 
 class LinkingMixin(Mixin):
     """Ties each run to its callbacks, whichever way LangChain begins it."""
+
+    if TYPE_CHECKING:
+
+        def _rendered_prompt(self) -> RenderedPrompt | None: ...
 
     def stream(
         self,
@@ -81,7 +87,10 @@ class LinkingMixin(Mixin):
         return super()._aiter_v2_events(messages, **kwargs)
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
-        return super()._get_llm_string(stop=stop, **without_link(kwargs))
+        text: str = super()._get_llm_string(stop=stop, **without_link(kwargs))
+        # What a registry holds under an id is no part of the serialised model.
+        prompt = self._rendered_prompt()
+        return text if prompt is None else f"{text}---system_prompt:{prompt.hash}"
 
     def _get_invocation_params(
         self, stop: list[str] | None = None, **kwargs: Any

@@ -63,9 +63,9 @@ class Run:
             InvalidParameterError: The request cannot be made.
         """
         self._model = model
-        self._messages = messages
+        self._prepared = model._prepare(messages, {**options, "stream": streamed})
+        self._options = self._prepared.options
         self._stop = stop
-        self._options = {**options, "stream": streamed}
         self._link = link
         self._is_async = is_async
         self._fallbacks: Fallbacks | None = None
@@ -108,7 +108,7 @@ class Run:
         self.retries = self._new_retries()
 
     def _new_call(self, options: Mapping[str, Any]) -> Call:
-        return self.target._call(self._messages, self._stop, dict(options))
+        return self.target._call(self._prepared.messages, self._stop, dict(options))
 
     def _new_retries(self) -> Retries:
         policy = self._model._retry_policy
@@ -144,11 +144,12 @@ class Run:
     # --- what is written down ---
 
     def mark(self, message: AIMessage) -> None:
-        """Say on an answer who served it, where that was not the model that was asked.
+        """Say on an answer what was changed for it, and who served it in another one's place.
 
         Args:
             message: The answer, or the last chunk of a stream.
         """
+        message.response_metadata.update(self._prepared.notes, **self.call.notes)
         if self._fallbacks is not None and (told := self._fallbacks.metadata()) is not None:
             message.response_metadata["fallback"] = told
 
@@ -189,7 +190,7 @@ class Run:
         facts = {"requested_model": self.call.model, "api": self.call.api}
         if user := self.call.payload.get("user"):
             facts["user"] = user
-        log = RunLog(run_id, facts)
+        log = RunLog(run_id, {**facts, **self._prepared.facts})
         for watcher in found:
             watcher.on_run_log(log)
         return log

@@ -176,6 +176,7 @@ class StreamRun(Run):
 
         def complete(last: ChatGenerationChunk) -> None:
             call.complete(last, decoder)
+            target._judge_streamed_tools(last, decoder, call)
             message = cast("AIMessageChunk", last.message)
             self.open_attempt.received.cost = target._complete(message, decoder.facts, response)
             self.mark(message)

@@ -10,7 +10,7 @@ from langchain_tamma_openai.usage.budget import Budget, areserve_all, reserve_al
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.resilience.governors import Need
-    from langchain_tamma_openai.usage.budget import BudgetReservation
+    from langchain_tamma_openai.usage.budget import BudgetReservation, BudgetStatus
 
 _USUAL_WAIT_S = 30.0
 
@@ -43,6 +43,10 @@ class BudgetTreasury:
             if not isinstance(budget, Budget):
                 return refuse("budget", budget, "a Budget, or a list of them")
         return cls(budgets)
+
+    def statuses(self) -> list[BudgetStatus]:
+        """Describe the budgets that hold for every call, whoever it is for."""
+        return [budget.status() for budget in self._budgets if not budget.scope]
 
     def reserve(self, need: Need) -> BudgetReservation:
         """Reserve the most that a request can cost.

@@ -10,11 +10,11 @@ from langchain_core.messages import AIMessage, InvalidToolCall, ToolCall, ToolMe
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from langchain_tamma_openai.tools.repair import repair_tool_arguments
+from langchain_tamma_openai.wire.verdicts import REPAIRS_KEY
 
 ArgumentPolicy: TypeAlias = Literal["strict", "repair", "off"]
 Schemas: TypeAlias = Mapping[str, Mapping[str, Any]]
 
-REPAIRS_KEY = "tool_argument_repairs"
 _SHOWN_ERRORS = 8
 _WHOLE = frozenset({None, "stop", "tool_calls", "function_call", "completed"})
 _AGAIN = "Call the tool again with corrected arguments."

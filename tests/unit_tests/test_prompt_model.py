@@ -87,7 +87,7 @@ def test_defaults_may_be_left_out_and_replaced() -> None:
         {"a": {}, "b": PromptVariable("b")},
         iter(["a", "b"]),
     ],
-    ids=str,
+    ids=["names", "tuple", "mappings", "mapping", "mixed mapping", "iterator"],
 )
 def test_variables_can_be_declared_in_several_forms(variables: object) -> None:
     prompt = SystemPromptTemplate("p", "{{a}}{{b}}", variables=variables)  # type: ignore[arg-type]

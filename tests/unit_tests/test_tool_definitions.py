@@ -118,7 +118,9 @@ def test_what_langchain_makes_strict_is_strict(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "thing", [42, None, object(), {"foo": 1}, {"type": 3}, [], {"type": "object"}], ids=repr
+    "thing",
+    [42, None, object(), {"foo": 1}, {"type": 3}, [], {"type": "object"}],
+    ids=["number", "None", "object", "no type", "odd type", "list", "bare schema"],
 )
 def test_what_is_no_tool_is_a_problem_and_no_exception(thing: Any) -> None:
     assert codes(thing) == ["not_a_tool"]
