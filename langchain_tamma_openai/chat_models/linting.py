@@ -65,8 +65,7 @@ def _of_tools(kwargs: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _of_tool(problem: ToolProblem, container: str) -> Problem:
-    named = "" if problem.tool is None else f"[{problem.tool}]"
-    where = f"{container}{named}{problem.pointer}"
+    where = f"{container}{problem.pointer}"
     return Problem(where, problem.code, problem.message, problem.remedy, problem.severity)
 
 
