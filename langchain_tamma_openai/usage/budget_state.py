@@ -258,7 +258,7 @@ def judge(
     found: dict[Verdict, Unit] = {}
     found.setdefault(_weigh(*usd, allow_unknown=allow_unknown), "usd")
     found.setdefault(_weigh(*tokens, allow_unknown=allow_unknown), "tokens")
-    for verdict in (Verdict.UNKNOWN, Verdict.EXCEEDED, Verdict.BUSY):
+    for verdict in (Verdict.EXCEEDED, Verdict.UNKNOWN, Verdict.BUSY):
         if verdict in found:
             return verdict, found[verdict]
     return Verdict.FITS, None

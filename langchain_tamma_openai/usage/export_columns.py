@@ -130,10 +130,12 @@ def json_value(value: object) -> object:
 
     Args:
         value: JSON values pass; a decimal becomes its text, a time its text in UTC, a set a sorted
-            list, a number that JSON lacks (NaN, infinity) its name, anything else its `str`.
+            list, a number that JSON lacks (NaN, infinity) its name, anything else its `str`. The
+            keys of objects are texts, sorted.
     """
     if isinstance(value, Mapping):
-        return {clean_text(str(key)): json_value(item) for key, item in value.items()}
+        pairs = {clean_text(str(key)): json_value(item) for key, item in value.items()}
+        return dict(sorted(pairs.items()))
     if isinstance(value, set | frozenset):
         return sorted((json_value(item) for item in value), key=json_text)
     if isinstance(value, Collection) and not isinstance(value, _NO_LISTS):
@@ -157,4 +159,4 @@ def json_text(value: object) -> str:
     Args:
         value: Anything; see `json_value`.
     """
-    return json.dumps(json_value(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(json_value(value), ensure_ascii=False, separators=(",", ":"))

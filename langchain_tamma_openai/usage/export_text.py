@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -19,7 +20,7 @@ from langchain_tamma_openai.usage.export_columns import (
 from langchain_tamma_openai.usage.record import UsageRecord
 
 _LINE_END = "\r\n"
-_NEEDS_QUOTES = frozenset(',"\r\n')
+_NEEDS_QUOTES = re.compile('[,"\r\n]')
 # What a spreadsheet takes for the beginning of a formula, in either width, and the mark itself, so
 # that taking one mark away always gives the text as it was.
 _DANGEROUS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20'")
@@ -44,15 +45,15 @@ def _csv_cell(column: Column, record: UsageRecord) -> str:
     value = column.value(record)
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
+    if isinstance(value, str):
+        return csv_text(value)
+    if isinstance(value, int | float):
+        return str(value).lower()  # true and false; a number has no capitals
     if isinstance(value, Decimal):
         return plain_decimal(value) or ""
-    if isinstance(value, int | float):
-        return repr(value)
     if isinstance(value, datetime):
         return time_text(value)
-    return csv_text(value if isinstance(value, str) else json_text(value))
+    return csv_text(json_text(value))
 
 
 def csv_text(text: str) -> str:
@@ -64,7 +65,7 @@ def csv_text(text: str) -> str:
     safe = clean_text(text)
     if safe.startswith(_DANGEROUS):
         safe = _MARK + safe
-    if safe and not _NEEDS_QUOTES & set(safe):
+    if safe and not _NEEDS_QUOTES.search(safe):
         return safe
     return '"' + safe.replace('"', '""') + '"'
 
@@ -99,10 +100,5 @@ def jsonl_pieces(records: Iterable[UsageRecord]) -> Iterator[str]:
 
 
 def _json_object(record: UsageRecord) -> str:
-    row = {column.name: _json_cell(column, record) for column in COLUMNS}
+    row = {column.name: json_value(column.value(record)) for column in COLUMNS}
     return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
-
-
-def _json_cell(column: Column, record: UsageRecord) -> object:
-    value = json_value(column.value(record))
-    return json.loads(json_text(value)) if column.kind == "json" else value  # sorts the keys
