@@ -17,6 +17,8 @@ from langchain_tamma_openai.redact import redact_secrets, redact_value
 if TYPE_CHECKING:
     import httpx2
 
+    from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
+
 
 class ErrorDetails(TypedDict, total=False):
     """What may be said about an error besides its message; all of it optional."""
@@ -70,6 +72,7 @@ class TammaError(Exception):
         response: The HTTP response; None where there is none, and after unpickling.
         request: The HTTP request; None where unknown, and after unpickling.
         body: The decoded error body, as the SDK gives it.
+        rate_limit: What the answer's headers say about rate limits; None where they say nothing.
     """
 
     kind: ErrorKind = ErrorKind.UNKNOWN
@@ -88,6 +91,7 @@ class TammaError(Exception):
     retry_after_s: float | None
     model: str | None
     body: object | None
+    rate_limit: RateLimitInfo | None = None
     # The SDK declares these three as always present, and `status_code` as e.g. `Literal[429]`.
     # An error in the middle of a stream has none of them; any closer type than this would make
     # type checkers believe that no error can be both ours and the SDK's.

@@ -41,7 +41,7 @@ An error that comes from the SDK is also an instance of the SDK's own class for 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 import openai
 from langchain_core import exceptions as lc
@@ -51,6 +51,10 @@ from langchain_tamma_openai.kinds import ErrorKind
 from langchain_tamma_openai.redact import redact_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from decimal import Decimal
+
     from langchain_core.messages import AIMessage
     from langchain_core.messages.ai import UsageMetadata
     from openai.types.chat import ChatCompletion
@@ -322,10 +326,54 @@ class CircuitOpenError(TammaError, lc.ModelAPIError, openai.APIError):
 
 
 class BudgetExceededError(TammaError, lc.ModelError, openai.OpenAIError):
-    """The request was not sent because a budget set by the application is used up."""
+    """The request was not sent because a budget set by the application is used up.
+
+    Attributes:
+        budget: Name of the budget.
+        scope: The labels it belongs to, such as the user.
+        unit: What the amounts are: "usd" or "tokens".
+        limit: The limit; None when unknown, as are the others.
+        spent: What calls have used in this window.
+        reserved: What calls under way may use.
+        requested: The most that this call can use; None when nobody knows.
+        resets_at: When the window turns; None for a budget that never turns.
+    """
 
     kind = ErrorKind.BUDGET_EXCEEDED
     default_code = "budget_exceeded"
+    budget: str | None
+    scope: Mapping[str, object]
+    unit: Literal["usd", "tokens"]
+    limit: Decimal | int | None
+    spent: Decimal | int | None
+    reserved: Decimal | int | None
+    requested: Decimal | int | None
+    resets_at: datetime | None
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        budget: str | None = None,
+        scope: Mapping[str, object] | None = None,
+        unit: Literal["usd", "tokens"] = "usd",
+        limit: Decimal | int | None = None,
+        spent: Decimal | int | None = None,
+        reserved: Decimal | int | None = None,
+        requested: Decimal | int | None = None,
+        resets_at: datetime | None = None,
+        **details: Unpack[ErrorDetails],
+    ) -> None:
+        """Build the error with the amounts that led to it."""
+        super().__init__(message, **details)
+        self.budget = budget
+        self.scope = dict(scope or {})
+        self.unit = unit
+        self.limit = limit
+        self.spent = spent
+        self.reserved = reserved
+        self.requested = requested
+        self.resets_at = resets_at
 
 
 class ConfigurationError(TammaError, lc.ModelError, openai.OpenAIError, ValueError):

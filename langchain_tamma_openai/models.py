@@ -59,10 +59,13 @@ class ModelInfo:
     supports_temperature: Support | None = None
     supports_top_p: Support | None = None
     supports_logprobs: Support | None = None
+    supports_penalties: Support | None = None
+    supports_logit_bias: bool | None = None
     supports_stop: bool | None = None
     supports_parallel_tool_calls: bool | None = None
     supports_verbosity: bool | None = None
     supports_prompt_cache_options: bool | None = None
+    prompt_cache_retentions: tuple[str, ...] | None = None
     tools_on_chat: Support | None = None
     responses_only: bool | None = None
     prefers_responses: Literal["always", "with_tools"] | None = None
@@ -149,7 +152,8 @@ class ModelCatalog:
         """Describe a model.
 
         A dated snapshot (`gpt-4.1-2025-04-14`) or a fine-tuned model (`ft:gpt-4.1-...:org::id`) is
-        described by its base model. Any other name gives a `ModelInfo` with `known=False`.
+        described by its base model; case and blanks around the name make no difference. Any other
+        name gives a `ModelInfo` with `known=False`.
         """
         return _catalogue().get(model)
 
@@ -176,9 +180,14 @@ class _Catalogue:
     def get(self, model: str) -> ModelInfo:
         info = self._infos.get(model)
         if info is None:
-            info = self._build(model)
-            if info.known and not info.fine_tuned:
-                self._infos[model] = info
+            name = model.strip().lower()
+            info = self._build(name)
+            if not info.known and name != model:
+                return ModelInfo(model)
+            if info.fine_tuned:
+                return replace(info, name=model.strip())
+            if info.known:
+                self._infos[name] = info
         return info
 
     def _build(self, model: str) -> ModelInfo:
@@ -211,6 +220,7 @@ def _catalogue() -> _Catalogue:
 
 
 _DATES = ("release_date", "last_updated", "shutdown_date")
+_SAMPLING = ("supports_temperature", "supports_top_p", "supports_logprobs", "supports_penalties")
 
 
 def _info(name: str, facts: dict[str, object]) -> ModelInfo:
@@ -220,11 +230,12 @@ def _info(name: str, facts: dict[str, object]) -> ModelInfo:
     for key in _DATES:
         if values.get(key) is not None:
             values[key] = date.fromisoformat(cast("str", values[key]))
-    efforts = facts.get("reasoning_efforts")
-    values["reasoning_efforts"] = None if efforts is None else tuple(cast("list[str]", efforts))
+    for key in ("reasoning_efforts", "prompt_cache_retentions"):
+        entries = facts.get(key)
+        values[key] = None if entries is None else tuple(cast("list[str]", entries))
     values["capabilities"] = frozenset(cast("list[str]", facts["capabilities"]))
     values["responses_only"] = facts.get("responses_only", False)
-    for key in ("supports_temperature", "supports_top_p", "supports_logprobs"):
+    for key in _SAMPLING:
         values[key] = facts.get("sampling")
     profile = cast("dict[str, object]", facts.get("profile", {}))
     return ModelInfo(

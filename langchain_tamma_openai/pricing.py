@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, localcontext
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.messages.ai import UsageMetadata
 
@@ -26,19 +26,26 @@ from langchain_tamma_openai.pricing_tables import (
     UnitPrices,
     lookup_names,
     parse_price_table,
+    tier_name,
 )
 from langchain_tamma_openai.wire.usage import TokenUsage
 
 if TYPE_CHECKING:
+    from langchain_core.messages import MessageLikeRepresentation
+
+    from langchain_tamma_openai.pricing_estimate import CostEstimate, UpperBound
     from langchain_tamma_openai.pricing_genai import GenaiPrices
+    from langchain_tamma_openai.pricing_overview import PricingRow
+    from langchain_tamma_openai.wire.tools import ToolLike
 
 __all__ = ["Cost", "CostCalculator", "CostPart", "default_calculator"]
 
 logger = logging.getLogger(__name__)
 
 _PER_MILLION = -6
+_USER_SOURCE = "user"
 _MAX_CACHED_SHEETS = 4096
-_STANDARD_NAMES = frozenset({"", "auto", "default", STANDARD})
+_MAY_BE_DOWNGRADED = frozenset({"priority", "ultrafast"})
 
 
 class _Unknown(Exception):  # noqa: N818 - not an error: it carries the reason to the one place that handles it
@@ -80,6 +87,7 @@ class CostCalculator:
         batch: bool = False,
         estimated: bool = False,
         provider: str = "openai",
+        regional: bool = False,
     ) -> Cost:
         """Price the usage of one answer.
 
@@ -92,6 +100,7 @@ class CostCalculator:
             batch: Whether the request went through the Batch API.
             estimated: Whether the usage is an estimate; copied into the cost.
             provider: Name of the provider in genai-prices.
+            regional: Whether a regional address of OpenAI answered (see `is_regional`).
 
         Returns:
             The cost; its amounts are None when the model, the tier or a kind of token has no known
@@ -99,7 +108,8 @@ class CostCalculator:
         """
         try:
             tokens = _token_usage(usage)
-            sheet = self._sheet(model, _tier_name(service_tier, batch=batch), at, provider)
+            tier = _tier_name(service_tier, batch=batch)
+            sheet = self._sheet(model, tier, at, provider, regional=regional)
             return _price(tokens, sheet, estimated=estimated)
         except _Unknown as unknown:
             reason = str(unknown)
@@ -109,6 +119,137 @@ class CostCalculator:
             _warn_once(str(model), reason)
         return Cost(estimated=estimated, unknown_reason=reason)
 
+    def estimate(
+        self,
+        messages: Sequence[MessageLikeRepresentation | Mapping[str, Any]],
+        model: str,
+        tools: Sequence[ToolLike] | None = None,
+        max_tokens: int | None = None,
+        *,
+        service_tier: str | None = None,
+        at: datetime | None = None,
+        batch: bool = False,
+        expected_output_tokens: int | None = None,
+        provider: str = "openai",
+        regional: bool = False,
+        **parameters: object,
+    ) -> CostEstimate:
+        """Estimate what a request will cost, before it is sent.
+
+        Args:
+            messages: LangChain messages, or JSON messages as the API takes them.
+            model: The model to ask.
+            tools: Tools in any form that `bind_tools` takes.
+            max_tokens: The output limit of the request; that of the model when left out.
+            service_tier: The tier to ask for. An answer to "priority" may be served, and billed,
+                as standard; the amounts allow for both.
+            at: When the request will be made (a naive time is UTC); now when left out.
+            batch: Whether it goes through the Batch API.
+            expected_output_tokens: The length of answer to expect, for the expected amount.
+            provider: Name of the provider in genai-prices.
+            regional: Whether a regional address of OpenAI is asked.
+            **parameters: More of the request that matters: `n`, `tool_choice`, `response_format`,
+                `modalities`, `prompt_cache_options`.
+
+        Returns:
+            The least, a likely amount and the most; None where that is not known.
+
+        Raises:
+            ValueError: A message is none.
+        """
+        from langchain_tamma_openai.tokens_langchain import json_message, json_tool
+
+        payload = {
+            **parameters,
+            "messages": [json_message(message) for message in messages],
+            "tools": [json_tool(tool) for tool in tools or ()],
+            "max_tokens": max_tokens,
+            "service_tier": service_tier,
+        }
+        return self.estimate_payload(
+            payload,
+            model,
+            at=at,
+            batch=batch,
+            expected_output_tokens=expected_output_tokens,
+            provider=provider,
+            regional=regional,
+        )
+
+    def estimate_payload(
+        self,
+        payload: Mapping[str, Any],
+        model: str | None = None,
+        *,
+        service_tier: str | None = None,
+        at: datetime | None = None,
+        batch: bool = False,
+        expected_output_tokens: int | None = None,
+        provider: str = "openai",
+        regional: bool = False,
+    ) -> CostEstimate:
+        """Estimate what a request will cost from its body, of Chat Completions or Responses.
+
+        Cheap enough to run before each request: texts that were counted before are not counted
+        again. Never raises.
+
+        Args:
+            payload: The body.
+            model: The model to ask; that of the body when left out.
+            service_tier: The tier to ask for; that of the body when left out.
+            at: When the request will be made (a naive time is UTC); now when left out.
+            batch: Whether it goes through the Batch API.
+            expected_output_tokens: The length of answer to expect, for the expected amount.
+            provider: Name of the provider in genai-prices.
+            regional: Whether a regional address of OpenAI is asked.
+        """
+        from langchain_tamma_openai.pricing_estimate import (
+            price_size,
+            size_of_payload,
+            unknown_estimate,
+        )
+
+        name = str(payload.get("model") if model is None else model)
+        size = size_of_payload(payload, name, expected_output_tokens)
+        tier = payload.get("service_tier") if service_tier is None else service_tier
+        try:
+            wanted = _tier_name(tier, batch=batch)
+            tiers = (wanted, STANDARD) if wanted in _MAY_BE_DOWNGRADED else (wanted,)
+            sheets = [self._sheet(name, each, at, provider, regional=regional) for each in tiers]
+            return price_size(name, size, sheets)
+        except _Unknown as unknown:
+            return unknown_estimate(name, size, str(unknown))
+        except Exception as exc:  # noqa: BLE001 - an estimate must not fail a call
+            reason = f"pricing failed with {type(exc).__name__}: {exc}"
+            return unknown_estimate(name, size, reason)
+
+    def upper_bound(
+        self,
+        payload: Mapping[str, Any],
+        model: str | None = None,
+        *,
+        service_tier: str | None = None,
+        at: datetime | None = None,
+        batch: bool = False,
+        regional: bool = False,
+    ) -> UpperBound:
+        """Give the most that a request can cost, to set it aside in a budget. Never raises.
+
+        Args:
+            payload: The body, of Chat Completions or Responses.
+            model: The model to ask; that of the body when left out.
+            service_tier: The tier to ask for; that of the body when left out.
+            at: When the request will be made (a naive time is UTC); now when left out.
+            batch: Whether it goes through the Batch API.
+            regional: Whether a regional address of OpenAI is asked.
+        """
+        from langchain_tamma_openai.pricing_estimate import UpperBound
+
+        estimate = self.estimate_payload(
+            payload, model, service_tier=service_tier, at=at, batch=batch, regional=regional
+        )
+        return UpperBound(estimate.high, estimate.high_tokens, estimate.input_tokens)
+
     def prices(
         self,
         model: str,
@@ -117,38 +258,77 @@ class CostCalculator:
         at: datetime | None = None,
         batch: bool = False,
         provider: str = "openai",
+        regional: bool = False,
     ) -> PriceSheet | None:
         """Look up the unit prices that `cost` would use; None, without a warning, if unknown."""
         try:
-            return self._sheet(model, _tier_name(service_tier, batch=batch), at, provider)
+            tier = _tier_name(service_tier, batch=batch)
+            return self._sheet(model, tier, at, provider, regional=regional)
         except _Unknown:
             return None
 
-    def _sheet(self, model: str, tier: str, at: datetime | None, provider: str) -> PriceSheet:
+    def pricing(
+        self, *, at: datetime | None = None, include_shut_down: bool = False
+    ) -> list[PricingRow]:
+        """List what the models of the catalogue, and of your own table, cost.
+
+        Args:
+            at: The day (a naive time is UTC); now when left out.
+            include_shut_down: Also list models that were no longer served then.
+
+        Returns:
+            One row for each model, tier and size of request, by name; tiers without a known price
+            are left out, and a model without any has one row.
+        """
+        from langchain_tamma_openai.models import ModelCatalog
+        from langchain_tamma_openai.pricing_overview import TIERS, pricing_rows
+
+        day = _utc(at).date()
+        catalog = ModelCatalog()
+        listed = {info.name: info for info in catalog.list()}
+        infos = {**{name: catalog.get(name) for name in self._user}, **listed}
+        rows: list[PricingRow] = []
+        for _, info in sorted(infos.items()):
+            if info.is_shut_down(day) and not include_shut_down:
+                continue
+            sheets = [(tier, self.prices(info.name, service_tier=tier, at=at)) for tier in TIERS]
+            known = [(tier, sheet) for tier, sheet in sheets if sheet is not None]
+            for tier, sheet in known or sheets[:1]:
+                rows += pricing_rows(info, tier, sheet)
+        return rows
+
+    def _sheet(
+        self, model: str, tier: str, at: datetime | None, provider: str, *, regional: bool = False
+    ) -> PriceSheet:
         moment = _utc(at)
         # Other providers price by the time of day too; OpenAI's prices change at most daily.
         day: object = (
             moment.date() if provider == "openai" else moment.replace(second=0, microsecond=0)
         )
-        key = (model, tier, day, provider)
+        key = (model, tier, day, provider, regional)
         if self._genai is not None and self._genai.was_replaced():
             self._sheets.clear()
         found = self._sheets.get(key)
         if found is None:
             if len(self._sheets) >= _MAX_CACHED_SHEETS:
                 self._sheets.clear()
-            found = self._sheets[key] = self._find(model, tier, moment, provider)
+            found = self._find(model, tier, moment, provider)
+            if regional and isinstance(found, PriceSheet) and found.source != _USER_SOURCE:
+                from langchain_tamma_openai.pricing_region import regional_sheet
+
+                found = regional_sheet(found, model)
+            self._sheets[key] = found
         if isinstance(found, str):
             raise _Unknown(found)
         return found
 
     def _find(self, model: str, tier: str, at: datetime, provider: str) -> PriceSheet | str:
         """Choose the price sheet, or say why there is none."""
-        if not isinstance(model, str) or not model:
+        if not isinstance(model, str) or not model.strip():
             return "the answer names no model"
         names = lookup_names(model)
         entry = _entry_on(self._user, names, at.date())
-        source = "user"
+        source = _USER_SOURCE
         if entry is None and provider == "openai":
             shipped = _shipped_prices()
             if any(name in shipped.unpriced for name in names):
@@ -159,7 +339,9 @@ class CostCalculator:
         if entry is None:
             return self._find_in_genai(names, tier, at, provider)
         levels = entry.levels(tier)
-        return _no_tier(model, tier) if levels is None else PriceSheet(levels, source)
+        if levels is None:
+            return _no_tier(model, tier)
+        return PriceSheet(levels, source, entry.valid_from, entry.valid_until)
 
     def _known(self, names: tuple[str, ...], at: datetime) -> bool:
         return self._reader().find(names, STANDARD, at) is not None
@@ -167,14 +349,19 @@ class CostCalculator:
     def _find_in_genai(
         self, names: tuple[str, ...], tier: str, at: datetime, provider: str
     ) -> PriceSheet | str:
+        shipped = _shipped_prices()
         found = self._reader().find(names, tier, at, provider)
         if found is None:
             return f"no price is known for {names[0]}"
         if found.levels is None:
-            return _no_tier(names[0], tier)
-        multipliers = _shipped_prices().cache_write_12h_input_multiplier
-        multiplier = next((multipliers[name] for name in names if name in multipliers), None)
+            rule = _first(shipped.tier_multipliers, names, {}).get(tier)
+            standard = None if rule is None else self._reader().find(names, STANDARD, at, provider)
+            if rule is None or standard is None or standard.levels is None:
+                return _no_tier(names[0], tier)
+            levels = tuple(level.scaled(rule) for level in standard.levels)
+            return PriceSheet(levels, shipped.source)
         levels = found.levels
+        multiplier = _first(shipped.cache_write_12h_input_multiplier, names, None)
         if multiplier is not None:
             levels = tuple(_with_12h_writes(level, multiplier) for level in levels)
         return PriceSheet(levels, found.source)
@@ -200,6 +387,7 @@ class _ShippedPrices:
     table: PriceTable
     source: str
     cache_write_12h_input_multiplier: Mapping[str, Decimal]
+    tier_multipliers: Mapping[str, Mapping[str, Decimal]]
     unpriced: frozenset[str]
 
 
@@ -217,8 +405,19 @@ def _shipped_prices() -> _ShippedPrices:
             model: Decimal(value)
             for model, value in raw["cache_write_12h_input_multiplier"].items()
         },
+        tier_multipliers={
+            model: {tier: Decimal(value) for tier, value in tiers.items()}
+            for model, tiers in raw["tier_multipliers"].items()
+        },
         unpriced=frozenset(raw["unpriced"]),
     )
+
+
+_Value = TypeVar("_Value")
+
+
+def _first(table: Mapping[str, _Value], names: tuple[str, ...], default: _Value) -> _Value:
+    return next((table[name] for name in names if name in table), default)
 
 
 def _entry_on(table: PriceTable, names: tuple[str, ...], day: date) -> PriceEntry | None:
@@ -242,8 +441,7 @@ def _with_12h_writes(level: PriceLevel, input_multiplier: Decimal) -> PriceLevel
 
 @lru_cache(maxsize=64)
 def _tier_name(service_tier: str | None, *, batch: bool) -> str:
-    tier = (service_tier or "").strip().lower()
-    tier = STANDARD if tier in _STANDARD_NAMES else "priority" if tier == "fast" else tier
+    tier = tier_name(service_tier)
     if not batch:
         return tier
     return "batch" if tier in {STANDARD, "batch"} else f"batch {tier}"

@@ -18,6 +18,8 @@ from typing import NoReturn, cast
 STANDARD = "standard"
 """The tier of an ordinary request; the API calls it `default`."""
 
+_STANDARD_NAMES = frozenset({"", "auto", "default", STANDARD})
+
 PriceTable = Mapping[str, tuple["PriceEntry", ...]]
 
 _DATE_SUFFIX = re.compile(r"-20\d{2}-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])$")
@@ -61,6 +63,11 @@ class PriceLevel:
     above_input_tokens: int
     prices: UnitPrices | None
 
+    def scaled(self, multiplier: Decimal) -> PriceLevel:
+        """Multiply all prices."""
+        prices = None if self.prices is None else self.prices.scaled(multiplier, multiplier)
+        return PriceLevel(self.above_input_tokens, prices)
+
 
 @dataclass(frozen=True, slots=True)
 class PriceSheet:
@@ -68,6 +75,8 @@ class PriceSheet:
 
     levels: tuple[PriceLevel, ...]
     source: str
+    valid_from: date | None = None
+    valid_until: date | None = None
 
     def for_input(self, input_tokens: int) -> UnitPrices | None:
         """Pick the prices that hold for the whole request, by the size of its input in tokens."""
@@ -126,15 +135,30 @@ class PriceEntry:
         return self.prices.scaled(value, value) if isinstance(value, Decimal) else value
 
 
+def tier_name(service_tier: str | None) -> str:
+    """Name the tier that a service tier of the API is priced by.
+
+    Args:
+        service_tier: As the API writes it; None is standard.
+    """
+    tier = (service_tier or "").strip().lower()
+    return STANDARD if tier in _STANDARD_NAMES else "priority" if tier == "fast" else tier
+
+
+def normal_name(model: str) -> str:
+    """Write a model's name as tables have it: without blanks around it, in lower case."""
+    return model.strip().lower()
+
+
 def lookup_names(model: str) -> tuple[str, ...]:
     """Names under which a model's price may be listed, most exact first.
 
     A dated snapshot (`gpt-4o-2024-08-06`) falls back to its undated name, a fine-tuned model
     (`ft:gpt-4o-2024-08-06:org::id`) to `ft:` and its base model, never to the base model itself.
     """
-    names = [model]
-    if model.startswith("ft:"):
-        names.append(":".join(model.split(":")[:2]))
+    names = [normal_name(model)]
+    if names[0].startswith("ft:"):
+        names.append(":".join(names[0].split(":")[:2]))
     names.append(_DATE_SUFFIX.sub("", names[-1]))
     return tuple(dict.fromkeys(names))
 
@@ -158,7 +182,10 @@ def parse_price_table(raw: object, where: str = "price_overrides") -> PriceTable
         spot = f"{where}[{model!r}]"
         if not isinstance(model, str) or not model.strip():
             _fail(where, model, "a model name must be a non-empty string")
-        table[model] = _entries(value, spot)
+        name = normal_name(model)
+        if name in table:
+            _fail(spot, model, f"{name} is in the table twice; case and blanks make no difference")
+        table[name] = _entries(value, spot)
     return MappingProxyType(table)
 
 
@@ -202,7 +229,7 @@ def _entry(raw: Mapping[str, object], spot: str) -> PriceEntry:
         long_context=_long_context(raw.get("long_context"), f"{spot}['long_context']"),
         valid_from=valid_from,
         valid_until=valid_until,
-        only_if_missing=raw.get("only_if_missing") is True,
+        only_if_missing=_flag(raw.get("only_if_missing"), f"{spot}['only_if_missing']"),
     )
 
 
@@ -226,12 +253,22 @@ def _tiers(raw: object, spot: str) -> Mapping[str, UnitPrices | Decimal]:
     tiers: dict[str, UnitPrices | Decimal] = {}
     for tier, value in _mapping(raw, spot).items():
         place = f"{spot}[{tier!r}]"
-        name = "priority" if tier == "fast" else str(tier)
+        name = _own_tier(tier, place)
+        if name in tiers:
+            _fail(place, tier, f"the tier {name} is priced twice")
         if isinstance(value, Mapping):
             tiers[name] = _unit_prices(value, place)
         else:
             tiers[name] = _amount(value, place)
     return MappingProxyType(tiers)
+
+
+def _own_tier(tier: object, place: str) -> str:
+    """Read the name of a tier that has prices of its own."""
+    name = tier_name(tier) if isinstance(tier, str) else ""
+    if not isinstance(tier, str) or name == STANDARD:
+        _fail(place, tier, "must name a tier such as 'flex'; standard prices stand in the entry")
+    return name
 
 
 def _long_context(raw: object, spot: str) -> LongContext | None:
@@ -243,6 +280,8 @@ def _long_context(raw: object, spot: str) -> LongContext | None:
     above, input_multiplier, output_multiplier = (
         _amount(values.get(key), f"{spot}[{key!r}]") for key in keys
     )
+    if above != int(above):
+        _fail(f"{spot}['above_input_tokens']", values[keys[0]], "must be a whole number of tokens")
     return LongContext(int(above), input_multiplier, output_multiplier)
 
 
@@ -257,6 +296,12 @@ def _amount(value: object, spot: str) -> Decimal:
     if amount is None or not amount.is_finite() or amount < 0:
         _fail(spot, value, "must be a finite number, 0 or greater")
     return amount
+
+
+def _flag(value: object, spot: str) -> bool:
+    if value is not None and not isinstance(value, bool):
+        _fail(spot, value, "must be true or false")
+    return value is True
 
 
 def _date(value: object, spot: str) -> date | None:

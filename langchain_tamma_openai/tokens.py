@@ -1,4 +1,4 @@
-"""`TokenCounter`: tokens of text, messages, tools and images, counted here and offline.
+"""`TokenCounter`: tokens of text, messages, tools and images, counted here, or asked of the API.
 
 Counts are exact where OpenAI's formulas are public and say so where they are not: every count is a
 `TokenCount`, an `int` that knows whether it is an estimate and why.
@@ -7,22 +7,27 @@ Counts are exact where OpenAI's formulas are public and say so where they are no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from langchain_tamma_openai.tokens_encodings import encode, encoding_for_model
 from langchain_tamma_openai.tokens_images import DETAILS
-from langchain_tamma_openai.tokens_messages import (
-    Tally,
-    add_messages,
-    add_response_format,
-    add_tools,
+from langchain_tamma_openai.tokens_langchain import (
+    json_message,
+    json_response_format,
+    json_tool,
+    json_tool_choice,
 )
+from langchain_tamma_openai.tokens_messages import add_request, add_tools
+from langchain_tamma_openai.tokens_tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from langchain_core.messages import BaseMessage, MessageLikeRepresentation
+    from langchain_core.messages import MessageLikeRepresentation
     from langchain_core.tools import BaseTool
+
+    ToolForms: TypeAlias = Mapping[str, Any] | type | Callable[..., Any] | BaseTool
 
 __all__ = ["TokenCount", "TokenCounter"]
 
@@ -56,7 +61,7 @@ class TokenCount(int):
 
 
 class TokenCounter:
-    """Counts what a request costs in input tokens, without any network.
+    """Counts what a request costs in input tokens, without any network unless `exact` asks for it.
 
     It holds no state: one counter serves all models and threads. Vocabularies are part of the
     package and load once per process, at first use. A remote image is never fetched: it counts at
@@ -80,38 +85,76 @@ class TokenCounter:
             model: Any model id; unknown ones are assumed to use `o200k_base`.
         """
         tally = Tally(model)
-        tally.add(tally.text_tokens(text))
+        tally.add_text(text)
         return _total(tally)
 
     def count_messages(
         self,
         messages: Sequence[MessageLikeRepresentation | Mapping[str, Any]],
         model: str,
-        tools: Sequence[Mapping[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
+        tools: Sequence[ToolForms] | None = None,
         *,
         tool_choice: object = None,
-        response_format: Mapping[str, Any] | None = None,
+        response_format: Mapping[str, Any] | type | None = None,
+        exact: bool = False,
+        client: object = None,
     ) -> TokenCount:
-        """Count the input tokens of a Chat Completions request.
+        """Count the input tokens of a request.
 
         Args:
             messages: LangChain messages, or JSON messages as the API takes them.
             model: Any model id; unknown ones are counted with assumptions that the result names.
             tools: Tools in any form that `bind_tools` takes.
-            tool_choice: `none`, or a dict that names the tool to call, as the API takes it.
-            response_format: `{"type": "json_schema", ...}`, as the API takes it.
+            tool_choice: The tool to call, in any form that `bind_tools` takes.
+            response_format: A schema for structured output, as the API takes it or as a class.
+            exact: Ask the API's input-token endpoint. Nothing is asked without it.
+            client: Whom to ask: a chat model, or an `openai.OpenAI`; a client made from the
+                environment when left out.
+
+        Raises:
+            ConfigurationError: There is no client, and none can be made.
+            InvalidParameterError: A message cannot be asked about.
+            TammaError: The API could not be asked, by kind.
         """
-        tally = Tally(model)
-        add_messages(tally, [_json_message(each) for each in messages], beside_tools=bool(tools))
-        if tools:
-            add_tools(tally, [_json_tool(tool) for tool in tools], tool_choice)
-        if response_format is not None:
-            add_response_format(tally, response_format)
-        return _total(tally)
+        parts = _Request.of(messages, model, tools, tool_choice, response_format)
+        if not exact:
+            return parts.count()
+        from langchain_tamma_openai.tokens_exact import count_exactly
+
+        return TokenCount(count_exactly(parts.question(), client))
+
+    async def acount_messages(
+        self,
+        messages: Sequence[MessageLikeRepresentation | Mapping[str, Any]],
+        model: str,
+        tools: Sequence[ToolForms] | None = None,
+        *,
+        tool_choice: object = None,
+        response_format: Mapping[str, Any] | type | None = None,
+        exact: bool = False,
+        client: object = None,
+    ) -> TokenCount:
+        """Count the input tokens of a request; see `count_messages`.
+
+        Args:
+            messages: LangChain messages, or JSON messages as the API takes them.
+            model: Any model id.
+            tools: Tools in any form that `bind_tools` takes.
+            tool_choice: The tool to call, in any form that `bind_tools` takes.
+            response_format: A schema for structured output, as the API takes it or as a class.
+            exact: Ask the API's input-token endpoint.
+            client: Whom to ask: a chat model, or an `openai.AsyncOpenAI`.
+        """
+        parts = _Request.of(messages, model, tools, tool_choice, response_format)
+        if not exact:
+            return parts.count()
+        from langchain_tamma_openai.tokens_exact import acount_exactly
+
+        return TokenCount(await acount_exactly(parts.question(), client))
 
     def count_tools(
         self,
-        tools: Sequence[Mapping[str, Any] | type | Callable[..., Any] | BaseTool],
+        tools: Sequence[ToolForms],
         model: str,
     ) -> TokenCount:
         """Count what tools add to a request without a system message.
@@ -121,8 +164,7 @@ class TokenCounter:
             model: Any model id.
         """
         tally = Tally(model)
-        if tools:
-            add_tools(tally, [_json_tool(tool) for tool in tools])
+        add_tools(tally, [json_tool(tool) for tool in tools])
         return _total(tally)
 
     def count_image(
@@ -146,6 +188,43 @@ class TokenCounter:
         return _total(tally)
 
 
+@dataclass(frozen=True)
+class _Request:
+    """What of a request counts, in the API's JSON where that has one form."""
+
+    messages: Sequence[MessageLikeRepresentation | Mapping[str, Any]]
+    model: str
+    tools: Sequence[Mapping[str, Any]]
+    tool_choice: object
+    response_format: Mapping[str, Any] | None
+
+    @classmethod
+    def of(
+        cls,
+        messages: Sequence[MessageLikeRepresentation | Mapping[str, Any]],
+        model: str,
+        tools: Sequence[ToolForms] | None,
+        tool_choice: object,
+        response_format: Mapping[str, Any] | type | None,
+    ) -> Self:
+        json_tools = [json_tool(tool) for tool in tools or ()]
+        choice = json_tool_choice(tool_choice, json_tools)
+        return cls(messages, model, json_tools, choice, json_response_format(response_format))
+
+    def count(self) -> TokenCount:
+        tally = Tally(self.model)
+        messages = [json_message(each) for each in self.messages]
+        add_request(tally, messages, self.tools, self.tool_choice, self.response_format)
+        return _total(tally)
+
+    def question(self) -> dict[str, Any]:
+        from langchain_tamma_openai.tokens_exact import count_request
+
+        return count_request(
+            self.messages, self.model, self.tools, self.tool_choice, self.response_format
+        )
+
+
 def _total(tally: Tally) -> TokenCount:
     return TokenCount(tally.tokens, tuple(tally.notes))
 
@@ -160,35 +239,3 @@ def _check_image(width: object, height: object, detail: object) -> None:
             )
     if detail is not None and detail not in DETAILS:
         raise InvalidParameterError(f"detail: got {detail!r}, must be one of {', '.join(DETAILS)}")
-
-
-def _json_message(message: object) -> Mapping[str, Any]:
-    """Turn a message into the API's JSON; a JSON message of plain text is taken as it is."""
-    if isinstance(message, Mapping) and not isinstance(message.get("content"), list):
-        return message
-    from langchain_core.messages import BaseMessage, convert_to_messages
-
-    if isinstance(message, BaseMessage):
-        return _encoded(message)
-    try:
-        return _encoded(convert_to_messages([message])[0])  # type: ignore[list-item]
-    except ValueError:
-        if isinstance(message, Mapping):  # no message to LangChain; count what text it has
-            return message
-        raise
-
-
-def _encoded(message: BaseMessage) -> Mapping[str, Any]:
-    from langchain_tamma_openai.errors import InvalidParameterError
-    from langchain_tamma_openai.wire.messages import messages_to_completions
-
-    try:
-        return messages_to_completions([message])[0]
-    except InvalidParameterError:  # has no form in Chat Completions: an estimate beats no count
-        return {"role": message.type, "content": [{"type": "other", "other": message.content}]}
-
-
-def _json_tool(tool: object) -> Mapping[str, Any]:
-    from langchain_core.utils.function_calling import convert_to_openai_tool
-
-    return convert_to_openai_tool(tool)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from hashlib import blake2b
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,12 @@ _BLANK_RUN = re.compile(rf"\s{{{_MAX_BLANK_RUN_CHARS}}}")
 _PROBE_STEP_CHARS = _MAX_BLANK_RUN_CHARS // 2
 _PROBE_CHARS = 100
 
+# Counts of texts that come again with every turn of a conversation; the texts are not kept.
+_MIN_REMEMBERED_CHARS = 64
+_MAX_NAME_CHARS = 16
+_MAX_REMEMBERED = 8_192
+_remembered: dict[tuple[str, bytes], int] = {}
+
 _lock = Lock()
 
 
@@ -56,7 +63,7 @@ def base_model_name(model: str) -> str:
     Returns:
         The lower-case name without a provider path and without the parts of a fine-tuned id.
     """
-    name = model.rpartition("/")[2].lower()
+    name = model.rpartition("/")[2].strip().lower()
     return name.split(":")[1] if name.startswith("ft:") else name
 
 
@@ -89,6 +96,33 @@ def encode(text: str, encoding_name: str) -> list[int]:
         pieces = (text[start : start + size] for start in range(0, len(text), size))
         return [token for piece in pieces for token in encoding.encode_ordinary(piece)]
     return encoding.encode_ordinary(text)
+
+
+def count_tokens(text: str, encoding_name: str) -> int:
+    """Count the tokens of a text; a text that was counted before costs only its digest.
+
+    Args:
+        text: Any text, of any length.
+        encoding_name: `o200k_base`, `o200k_harmony` or `cl100k_base`.
+    """
+    if len(text) <= _MAX_NAME_CHARS:  # roles and names
+        return _count_short(text, encoding_name)
+    if len(text) < _MIN_REMEMBERED_CHARS:
+        return len(encode(text, encoding_name))
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    key = _SAME_RANKS.get(encoding_name, encoding_name), digest
+    count = _remembered.get(key)
+    if count is None:
+        count = len(encode(text, encoding_name))
+        if len(_remembered) >= _MAX_REMEMBERED:
+            _remembered.clear()
+        _remembered[key] = count
+    return count
+
+
+@lru_cache(maxsize=512)
+def _count_short(text: str, encoding_name: str) -> int:
+    return len(encode(text, encoding_name))
 
 
 def _has_long_blank_run(text: str) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -26,6 +26,8 @@ _TILE_SHORT_PX = 768
 _TILE_MAX_TILES = 8  # 2048 x 768 after scaling
 _PATCH_PX = 32
 _UNLIMITED_BOUND_PATCHES = 10_000  # no limit is documented; the largest one of any other model
+_LEAST_TOKENS = 65  # the cheapest image of any tile model
+_LARGEST_FACTOR = Decimal("2.46")  # of any patch model
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,12 @@ class ImageTokens:
     tokens: int
     assumption: str | None = None
     """What the number rests on where OpenAI's documents do not say it; `None` when they do."""
+    low_tokens: int | None = None
+    """The least it can be; the same when `None`."""
+    high_tokens: int | None = None
+    """The most it can be; the same when `None`."""
+    limited: bool = True
+    """Whether there is a most; without it only the context window is a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +53,15 @@ class _Tiles:
     def count(self, width: int, height: int, detail: str) -> ImageTokens:
         if detail == "low":
             return ImageTokens(self.base)
-        wide, high = _fit_tiles(width, height)
-        tiles = math.ceil(wide / _TILE_PX) * math.ceil(high / _TILE_PX)
-        return ImageTokens(self.base + self.tile * tiles)
+        tokens = self.base + self.tile * _tiles(*_fit_tiles(width, height))
+        # Whether a small image is scaled up to 768 px is not documented.
+        most = self.base + self.tile * _tiles(*_enlarged(width, height))
+        least = self.base if detail == "auto" else tokens
+        return ImageTokens(tokens, low_tokens=least, high_tokens=max(tokens, most))
 
     def bound(self, detail: str) -> ImageTokens:
         tiles = 0 if detail == "low" else _TILE_MAX_TILES
-        return ImageTokens(self.base + self.tile * tiles)
+        return ImageTokens(self.base + self.tile * tiles, low_tokens=self.base)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +90,12 @@ class _Patches:
 
     def bound(self, detail: str) -> ImageTokens:
         limit = self.limits[detail]
-        if limit is None:
-            why = "this model does not scale images down: a larger one costs more"
-            return ImageTokens(self._priced(_UNLIMITED_BOUND_PATCHES, detail).tokens, why)
-        return self._priced(limit.patches, detail)
+        patches = _UNLIMITED_BOUND_PATCHES if limit is None else limit.patches
+        bound = replace(self._priced(patches, detail), low_tokens=1)
+        if limit is not None:
+            return bound
+        why = "this model does not scale images down: a larger one costs more"
+        return replace(bound, assumption=why, limited=False)
 
     def _priced(self, patches: int, detail: str) -> ImageTokens:
         tokens = math.ceil(patches * self.factor)
@@ -143,8 +155,7 @@ def count_image(width_px: int, height_px: int, model: str, detail: str = "auto")
         detail: One of `DETAILS`.
     """
     rule, assumption = _rule_for(model)
-    counted = rule.count(width_px, height_px, detail)
-    return ImageTokens(counted.tokens, assumption or counted.assumption)
+    return _assuming(rule.count(width_px, height_px, detail), assumption)
 
 
 def image_bound(model: str, detail: str = "auto") -> ImageTokens:
@@ -155,8 +166,20 @@ def image_bound(model: str, detail: str = "auto") -> ImageTokens:
         detail: One of `DETAILS`.
     """
     rule, assumption = _rule_for(model)
-    bound = rule.bound(detail)
-    return ImageTokens(bound.tokens, assumption or bound.assumption)
+    return _assuming(rule.bound(detail), assumption)
+
+
+def _assuming(image: ImageTokens, assumption: str | None) -> ImageTokens:
+    """Widen what is known of an image to what an assumed rule may miss."""
+    if assumption is None:
+        return image
+    most = image.tokens if image.high_tokens is None else image.high_tokens
+    return replace(
+        image,
+        assumption=assumption,
+        low_tokens=min(_LEAST_TOKENS, image.tokens),
+        high_tokens=math.ceil(most * _LARGEST_FACTOR),
+    )
 
 
 def _rule_for(model: str) -> tuple[_Tiles | _Patches, str | None]:
@@ -176,6 +199,18 @@ def _fit_tiles(width: int, height: int) -> tuple[int, int]:
     if shortest > _TILE_SHORT_PX:
         width, height = width * _TILE_SHORT_PX // shortest, height * _TILE_SHORT_PX // shortest
     return max(width, 1), max(height, 1)
+
+
+def _enlarged(width: int, height: int) -> tuple[int, int]:
+    """Scale a small image up to a shorter side of 768, then down as any other."""
+    shortest = min(width, height)
+    if shortest < _TILE_SHORT_PX:
+        width, height = width * _TILE_SHORT_PX // shortest, height * _TILE_SHORT_PX // shortest
+    return _fit_tiles(width, height)
+
+
+def _tiles(width: int, height: int) -> int:
+    return math.ceil(width / _TILE_PX) * math.ceil(height / _TILE_PX)
 
 
 def _patches(width: int, height: int) -> int:

@@ -19,6 +19,7 @@ ASSISTANT_AUDIO_TOKENS_PER_S = 20
 # Compressed audio is taken to have the lowest usual bit rate, so that its length is a bound.
 _PCM16_BYTES_PER_S = 48_000  # 24 kHz, mono
 _COMPRESSED_BYTES_PER_S = 4_000  # 32 kbit/s
+_COMPRESSED_RATE_SPAN = 10  # up to 320 kbit/s
 
 _PDF_PAGE = re.compile(rb"/Type\s*/Page\b")
 _PDF_BYTES_PER_PAGE = 50_000  # for documents whose page objects are compressed
@@ -40,6 +41,8 @@ class FileTokens:
     """The text itself, where the file is text."""
     text_tokens: int = 0
     """Estimated tokens of text, where it cannot be read."""
+    limited: bool = True
+    """Whether the estimate can be far exceeded; compressed documents hold any amount of text."""
 
 
 def split_data_url(url: str) -> tuple[str, bytes] | None:
@@ -102,6 +105,18 @@ def audio_seconds(data: bytes, audio_format: str) -> float:
     return len(data) / (_PCM16_BYTES_PER_S if raw else _COMPRESSED_BYTES_PER_S)
 
 
+def audio_bounds_s(data: bytes, audio_format: str) -> tuple[float, float]:
+    """Tell the least and the greatest length of an audio clip in seconds.
+
+    Args:
+        data: The clip.
+        audio_format: `wav`, `pcm16`, `mp3` or another compressed format.
+    """
+    longest_s = audio_seconds(data, audio_format)
+    exact = audio_format == "wav" and _wav_seconds(data) is not None
+    return longest_s if exact else longest_s / _COMPRESSED_RATE_SPAN, longest_s
+
+
 def audio_tokens(seconds: float, *, assistant: bool = False) -> int:
     """Count the tokens of audio.
 
@@ -121,11 +136,13 @@ def file_tokens(mime_type: str, data: bytes) -> FileTokens:
         data: The file.
     """
     if mime_type == "application/pdf" or data.startswith(b"%PDF"):
-        pages = len(_PDF_PAGE.findall(data)) or math.ceil(len(data) / _PDF_BYTES_PER_PAGE)
-        return FileTokens(pages=pages, text_tokens=pages * _PDF_TEXT_TOKENS_PER_PAGE)
+        found = len(_PDF_PAGE.findall(data))
+        pages = found or math.ceil(len(data) / _PDF_BYTES_PER_PAGE)
+        tokens = pages * _PDF_TEXT_TOKENS_PER_PAGE
+        return FileTokens(pages=pages, text_tokens=tokens, limited=bool(found))
     if _TEXT_TYPES.match(mime_type):
         return FileTokens(text=data.decode("utf-8", "replace"))
-    return FileTokens(text_tokens=math.ceil(len(data) / _BYTES_PER_TOKEN))
+    return FileTokens(text_tokens=math.ceil(len(data) / _BYTES_PER_TOKEN), limited=False)
 
 
 def _big(data: bytes) -> int:

@@ -20,6 +20,7 @@ from langchain_tamma_openai.transport.send import (
     WireRequest,
     aopen_stream,
     asend,
+    limit_timeout,
     open_stream,
     send,
 )
@@ -39,7 +40,6 @@ logger = logging.getLogger(__name__)
 _CANCEL_LIMIT_S = 5.0
 _QUESTION_LIMIT_S = 60.0
 _SHORTEST_LIMIT_S = 1.0
-_PARTS = ("connect", "read", "write", "pool")
 _TIMED_OUT = "background_timeout"
 # The event loop itself keeps no task alive.
 _stopping: set[asyncio.Task[None]] = set()
@@ -187,7 +187,7 @@ def _request_to_resume(
     logger.info("%s continues after %s.", reader.response_id, reader.interruption)
     reader.restart(SSEDecoder())
     if (left_s := call.patience.left_s) is not None:
-        _limit_timeout(request, root, max(_SHORTEST_LIMIT_S, left_s))
+        limit_timeout(request, root, max(_SHORTEST_LIMIT_S, left_s))
     return request
 
 
@@ -227,21 +227,7 @@ def _hurry(call: Call, question: WireRequest, root: openai.OpenAI | openai.Async
     """Let no single question wait longer than the answer to it can need."""
     left_s = call.patience.left_s
     limit_s = _QUESTION_LIMIT_S if left_s is None else min(left_s, _QUESTION_LIMIT_S)
-    _limit_timeout(question, root, max(_SHORTEST_LIMIT_S, limit_s))
-
-
-def _limit_timeout(
-    request: WireRequest, root: openai.OpenAI | openai.AsyncOpenAI, limit_s: float
-) -> None:
-    from openai import Timeout
-
-    given = request.options.get("timeout", root.timeout)
-    limits = {part: _least(getattr(given, part, given), limit_s) for part in _PARTS}
-    request.options["timeout"] = Timeout(**limits)
-
-
-def _least(given_s: object, limit_s: float) -> float:
-    return min(given_s, limit_s) if isinstance(given_s, int | float) else limit_s
+    limit_timeout(question, root, max(_SHORTEST_LIMIT_S, limit_s))
 
 
 def _body(response: httpx2.Response) -> dict[str, object]:

@@ -11,33 +11,30 @@ from langchain_core.callbacks import (
     CallbackManagerForLLMRun,
 )
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation
 from langchain_core.utils._gateway import _parse_gateway_metadata
 from pydantic import SecretStr
 
 from langchain_tamma_openai._version import __version__
-from langchain_tamma_openai.chat_models.background import (
-    acancelling,
-    aresume,
-    await_answer,
-    cancelling,
-    resume,
-    wait_for_answer,
-)
+from langchain_tamma_openai.chat_models.answering import aanswer, answer
 from langchain_tamma_openai.chat_models.calls import Call, HeaderInfo
 from langchain_tamma_openai.chat_models.completions_call import CompletionsCall
 from langchain_tamma_openai.chat_models.counting import CountingMixin
 from langchain_tamma_openai.chat_models.fields import ChatFields
+from langchain_tamma_openai.chat_models.governing import GoverningMixin
 from langchain_tamma_openai.chat_models.identity import IdentityMixin
+from langchain_tamma_openai.chat_models.linking import LinkingMixin
 from langchain_tamma_openai.chat_models.observing import (
+    answer_cost,
     calculator,
-    cost_metadata,
-    interruptions,
     observe_outside_context,
     without_cost,
 )
+from langchain_tamma_openai.chat_models.preparing import PreparingMixin
 from langchain_tamma_openai.chat_models.routing import uses_responses_api
+from langchain_tamma_openai.chat_models.run import Run
+from langchain_tamma_openai.chat_models.run_link import LINK
 from langchain_tamma_openai.chat_models.sdk_access import SdkAccessMixin
 from langchain_tamma_openai.chat_models.settings import (
     CLIENT_FIELDS,
@@ -46,32 +43,33 @@ from langchain_tamma_openai.chat_models.settings import (
     check_allowed,
     settle,
 )
+from langchain_tamma_openai.chat_models.stream_run import StreamRun
+from langchain_tamma_openai.chat_models.streaming import astream_answer, stream_answer
 from langchain_tamma_openai.chat_models.structured import StructuredOutputMixin
 from langchain_tamma_openai.models import warn_if_shut_down
-from langchain_tamma_openai.resilience.retry import (
-    RetryPolicy,
-    arun_with_retries,
-    run_with_retries,
-)
-from langchain_tamma_openai.resilience.stream import StreamReader
-from langchain_tamma_openai.transport.body import AsyncReading, Reading, limit_read
-from langchain_tamma_openai.transport.translate import translating
 from langchain_tamma_openai.wire.completions import AnswerFacts, parse_body, refusing_odd_answers
 from langchain_tamma_openai.wire.messages import messages_to_completions
 from langchain_tamma_openai.wire.responses_params import responses_payload
 
 if TYPE_CHECKING:
     import httpx2
-    import openai
 
     from langchain_tamma_openai.config import TammaOpenAIConfig
+    from langchain_tamma_openai.parameters.problems import Api
+    from langchain_tamma_openai.pricing_cost import Cost
 
 _O_SERIES = re.compile(r"o\d")
-_DEFAULT_MAX_RETRIES = 2
 
 
 class ChatTammaOpenAI(
-    StructuredOutputMixin, IdentityMixin, CountingMixin, SdkAccessMixin, ChatFields
+    StructuredOutputMixin,
+    LinkingMixin,
+    PreparingMixin,
+    IdentityMixin,
+    CountingMixin,
+    GoverningMixin,
+    SdkAccessMixin,
+    ChatFields,
 ):
     """OpenAI chat models for production: a drop-in for `ChatOpenAI` with the cost on every answer.
 
@@ -106,6 +104,8 @@ class ChatTammaOpenAI(
             if self.__dict__.get(name) is None:
                 self.__dict__.pop(name, None)
         settle(self)
+        self._settle_governors()
+        self._settle_preparations()
         warn_if_shut_down(self.model_name)
         if self.price_overrides is not None:
             calculator(self.price_overrides)
@@ -198,65 +198,52 @@ class ChatTammaOpenAI(
     ) -> Call:
         payload = self._get_request_payload(messages, stop=stop, **kwargs)
         check_allowed(self, str(payload.get("model")))
-        if "messages" in payload:
-            return CompletionsCall.prepare(payload)
+        api: Api = "chat_completions" if "messages" in payload else "responses"
+        payload, notes = self._judged(payload, api)
+        if api == "chat_completions":
+            call: Call = CompletionsCall.prepare(payload)
+            call.notes.update(notes)
+            return call
         from langchain_tamma_openai.chat_models.responses_call import ResponsesCall
 
         given = {**self.model_kwargs, **kwargs}
-        return ResponsesCall.prepare(payload, given, self.background_timeout_s)
+        call = ResponsesCall.prepare(payload, given, self.background_timeout_s)
+        call.notes.update(notes)
+        return call
 
-    @property
-    def _retry_policy(self) -> RetryPolicy:
-        if self.retry is not None:
-            return self.retry
-        retries = _DEFAULT_MAX_RETRIES if self.max_retries is None else self.max_retries
-        return RetryPolicy.from_max_retries(retries)
-
-    # --- plain calls ---
+    # --- answers ---
 
     def _generate(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - LangChain's hook
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - comes with the link
         **kwargs: Any,
     ) -> ChatResult:
-        call = self._call(messages, stop, {**kwargs, "stream": False})
-        root = self._sync_root()
-        with translating(call.model):
-            response = run_with_retries(self._retry_policy, lambda: call.send(root))
-            if call.runs_in_background:
-                response = wait_for_answer(call, root, response, self._retry_policy)
-            return self._result(call, response)
+        link = kwargs.pop(LINK, None)
+        return answer(Run(self, messages, stop, kwargs, link, streamed=False, is_async=False))
 
     async def _agenerate(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 - LangChain's hook
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 - comes with the link
         **kwargs: Any,
     ) -> ChatResult:
-        call = self._call(messages, stop, {**kwargs, "stream": False})
-        root = self._async_root()
-        with translating(call.model):
-            response = await arun_with_retries(self._retry_policy, lambda: call.asend(root))
-            if call.runs_in_background:
-                response = await await_answer(call, root, response, self._retry_policy)
-            return self._result(call, response)
+        link = kwargs.pop(LINK, None)
+        run = Run(self, messages, stop, kwargs, link, streamed=False, is_async=True)
+        return await aanswer(run)
 
     def _result(
-        self,
-        call: Call,
-        response: httpx2.Response,
-    ) -> ChatResult:
+        self, call: Call, response: httpx2.Response
+    ) -> tuple[ChatResult, AnswerFacts, Cost]:
         body = parse_body(response.content, response.headers.get("content-type"))
         info = self._header_info(response.headers, gateway=True)
         with refusing_odd_answers(body):
             result, facts = call.result(body, info, self.output_version)
-        self._add_cost(cast("AIMessage", result.generations[0].message), facts)
-        return result
-
-    # --- streams ---
+        self._judge_tools(result, call)
+        first = cast("AIMessage", result.generations[0].message)
+        return result, facts, self._complete(first, facts, response)
 
     def _stream(
         self,
@@ -267,29 +254,13 @@ class ChatTammaOpenAI(
         stream_usage: bool | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        call = self._stream_call(messages, stop, kwargs, stream_usage=stream_usage)
-        root = self._sync_root()
-        with translating(call.model):
-            response = self._open(call, root)
-            reader = self._reader(call, response)
-            with cancelling(call, root, lambda: reader.response_id):
-                while True:
-                    with Reading(response) as pieces, interruptions(reader, call):
-                        for piece in pieces:
-                            for chunk in reader.feed(piece):
-                                if run_manager is not None:
-                                    run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-                                yield chunk
-                            if reader.finished:
-                                break
-                        yield from reader.end()
-                    yield from reader.rest()
-                    if reader.finished:
-                        return
-                    response = resume(call, root, reader, self._retry_policy)
-                    self._limit_reads(call, response)
+        link = kwargs.pop(LINK, None)
+        run = StreamRun(
+            self, messages, stop, kwargs, link, stream_usage=stream_usage, is_async=False
+        )
+        return stream_answer(run, run_manager)
 
-    async def _astream(
+    def _astream(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
@@ -298,83 +269,11 @@ class ChatTammaOpenAI(
         stream_usage: bool | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        call = self._stream_call(messages, stop, kwargs, stream_usage=stream_usage)
-        root = self._async_root()
-        with translating(call.model):
-            response = await self._aopen(call, root)
-            reader = self._reader(call, response)
-            async with acancelling(call, root, lambda: reader.response_id):
-                while True:
-                    async with AsyncReading(response) as pieces:
-                        with interruptions(reader, call):
-                            async for piece in pieces:
-                                for chunk in reader.feed(piece):
-                                    if run_manager is not None:
-                                        await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-                                    yield chunk
-                                if reader.finished:
-                                    break
-                            for chunk in reader.end():
-                                yield chunk
-                    for chunk in reader.rest():
-                        yield chunk
-                    if reader.finished:
-                        return
-                    response = await aresume(call, root, reader, self._retry_policy)
-                    self._limit_reads(call, response)
-
-    def _stream_call(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None,
-        kwargs: dict[str, Any],
-        *,
-        stream_usage: bool | None,
-    ) -> Call:
-        call = self._call(messages, stop, {**kwargs, "stream": True})
-        call.ask_for_usage(asked=stream_usage, default=self.stream_usage, server=base_url(self))
-        return call
-
-    def _open(self, call: Call, root: openai.OpenAI) -> httpx2.Response:
-        try:
-            return run_with_retries(self._retry_policy, lambda: call.open(root))
-        except Exception as error:
-            if not call.stop_asking_for_usage(error, server=base_url(self)):
-                raise
-        return run_with_retries(self._retry_policy, lambda: call.open(root))
-
-    async def _aopen(self, call: Call, root: openai.AsyncOpenAI) -> httpx2.Response:
-        try:
-            return await arun_with_retries(self._retry_policy, lambda: call.aopen(root))
-        except Exception as error:
-            if not call.stop_asking_for_usage(error, server=base_url(self)):
-                raise
-        return await arun_with_retries(self._retry_policy, lambda: call.aopen(root))
-
-    def _reader(self, call: Call, response: httpx2.Response) -> StreamReader:
-        from langchain_tamma_openai.wire.sse import SSEDecoder
-
-        self._limit_reads(call, response)
-        info = self._header_info(response.headers, gateway=self._uses_gateway)
-        decoder = call.decoder(info, self.output_version)
-
-        def complete(last: ChatGenerationChunk) -> None:
-            call.complete(last, decoder)
-            self._add_cost(cast("AIMessageChunk", last.message), decoder.facts)
-
-        return StreamReader(
-            decoder,
-            SSEDecoder(),
-            model=call.model,
-            on_last=complete,
-            stall_limit_s=self.stream_chunk_timeout or None,
-            patience=call.patience if call.runs_in_background else None,
+        link = kwargs.pop(LINK, None)
+        run = StreamRun(
+            self, messages, stop, kwargs, link, stream_usage=stream_usage, is_async=True
         )
-
-    def _limit_reads(self, call: Call, response: httpx2.Response) -> None:
-        limit_read(response, self.stream_chunk_timeout or None)
-        if call.runs_in_background:
-            limit_read(response, call.patience.left_s)
+        return astream_answer(run, run_manager)
 
     # --- what every answer carries ---
 
@@ -389,9 +288,18 @@ class ChatTammaOpenAI(
             gateway=_parse_gateway_metadata(headers) if gateway else None,
         )
 
-    def _add_cost(self, message: AIMessage, facts: AnswerFacts) -> None:
-        message.response_metadata["cost"] = cost_metadata(facts, self.price_overrides)
+    def _stream_header_info(self, response: httpx2.Response) -> HeaderInfo:
+        return self._header_info(response.headers, gateway=self._uses_gateway)
+
+    def _complete(self, message: AIMessage, facts: AnswerFacts, response: httpx2.Response) -> Cost:
+        """Say on an answer, or the last chunk of one, what it cost and how much is left."""
+        root = base_url(self)
+        cost = answer_cost(facts.tokens, facts, "", self.price_overrides, base_url=root)
+        message.response_metadata["cost"] = cost.as_metadata()
+        if (info := self._read_rate_limit(response, facts.model or self.model_name)) is not None:
+            message.response_metadata["rate_limit"] = info.as_dict()
         observe_outside_context(message, facts)
+        return cost
 
     def _convert_cached_generations(self, cache_val: list[Generation]) -> list[ChatGeneration]:
         # Core writes into what it converts, and the cache may hand out its own objects.

@@ -58,11 +58,14 @@ class ToolBindingMixin(Mixin):
             InvalidToolError: A tool or the tool choice cannot be sent; it says which and why.
             InvalidParameterError: The response format is no schema.
         """
+        from langchain_tamma_openai.tools.definitions import check_tools
+
         if parallel_tool_calls is not None:
             kwargs["parallel_tool_calls"] = parallel_tool_calls
         if response_format and strict is not False and not self.use_responses_api:
             strict = True
         converted = tools_to_openai(tools, strict=strict)
+        check_tools(converted)
         if chosen := _choice(tool_choice, converted):
             kwargs["tool_choice"] = chosen
         if response_format:

@@ -6,21 +6,25 @@ answer.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from langchain_tamma_openai.resilience.background import Patience
+from langchain_tamma_openai.resilience.classify import class_names
+from langchain_tamma_openai.transport.body import read_within
 from langchain_tamma_openai.transport.send import (
     WireRequest,
     aopen_stream,
     asend,
+    limit_timeout,
     open_stream,
     send,
 )
@@ -31,8 +35,11 @@ if TYPE_CHECKING:
     import httpx2
     import openai
 
+    from langchain_tamma_openai.resilience.deadline import Deadline
     from langchain_tamma_openai.resilience.stream import StreamDecoder
     from langchain_tamma_openai.wire.completions import AnswerFacts
+
+_SHORTEST_LIMIT_S = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +62,18 @@ class Call(ABC):
     Attributes:
         payload: The body as `_get_request_payload` gave it.
         request: The same, ready to send.
+        api: "chat_completions" or "responses".
     """
+
+    api: ClassVar[str]
 
     payload: dict[str, Any]
     request: WireRequest
     patience: Patience = field(default_factory=lambda: Patience(None))
     """How long a background answer is waited for."""
+    notes: dict[str, Any] = field(default_factory=dict, init=False)
+    """What of the request the answer's `response_metadata` tells."""
+    _given_timeout: tuple[Any] | None = field(default=None, init=False, repr=False)
 
     @property
     def runs_in_background(self) -> bool:
@@ -134,25 +147,58 @@ class Call(ABC):
             return False
         return self.patience.bears_failure(len(decoder.chunks))
 
-    def send(self, client: openai.OpenAI) -> httpx2.Response:
-        """Send the request once and read the whole answer."""
-        with _naming_bad_values(self.request):
-            return send(client, self.request)
+    def send(self, client: openai.OpenAI, deadline: Deadline) -> httpx2.Response:
+        """Send the request once and read the whole answer.
 
-    async def asend(self, client: openai.AsyncOpenAI) -> httpx2.Response:
-        """Send the request once and read the whole answer."""
+        Args:
+            client: The SDK's client.
+            deadline: When the answer has to be there.
+        """
         with _naming_bad_values(self.request):
-            return await asend(client, self.request)
+            if deadline.left_s is None:
+                return send(client, self.request)
+            with _until(deadline, self.model):
+                self._limit(client, deadline)
+                return read_within(open_stream(client, self.request), deadline)
 
-    def open(self, client: openai.OpenAI) -> httpx2.Response:
-        """Send the request once and return the answer at its headers."""
+    async def asend(self, client: openai.AsyncOpenAI, deadline: Deadline) -> httpx2.Response:
+        """Send the request once and read the whole answer; see `send`."""
         with _naming_bad_values(self.request):
-            return open_stream(client, self.request)
+            if deadline.left_s is None:
+                return await asend(client, self.request)
+            with _until(deadline, self.model):
+                async with asyncio.timeout(deadline.left_s):
+                    return await asend(client, self.request)
 
-    async def aopen(self, client: openai.AsyncOpenAI) -> httpx2.Response:
-        """Send the request once and return the answer at its headers."""
+    def open(self, client: openai.OpenAI, deadline: Deadline) -> httpx2.Response:
+        """Send the request once and return the answer at its headers.
+
+        Args:
+            client: The SDK's client.
+            deadline: When the headers have to be there.
+        """
         with _naming_bad_values(self.request):
-            return await aopen_stream(client, self.request)
+            if deadline.left_s is None:
+                return open_stream(client, self.request)
+            with _until(deadline, self.model):
+                self._limit(client, deadline)
+                return open_stream(client, self.request)
+
+    async def aopen(self, client: openai.AsyncOpenAI, deadline: Deadline) -> httpx2.Response:
+        """Send the request once and return the answer at its headers; see `open`."""
+        with _naming_bad_values(self.request):
+            if deadline.left_s is None:
+                return await aopen_stream(client, self.request)
+            with _until(deadline, self.model):
+                async with asyncio.timeout(deadline.left_s):
+                    return await aopen_stream(client, self.request)
+
+    def _limit(self, client: openai.OpenAI, deadline: Deadline) -> None:
+        """Let no step wait longer than the time that is left, whatever earlier attempts had."""
+        if self._given_timeout is None:
+            self._given_timeout = (self.request.options.get("timeout", client.timeout),)
+        self.request.options["timeout"] = self._given_timeout[0]
+        limit_timeout(self.request, client, max(_SHORTEST_LIMIT_S, deadline.left_s or 0.0))
 
     def takes_no_arguments(self, name: str) -> bool:
         """Whether a tool of that name was offered and has no parameters."""
@@ -194,6 +240,25 @@ def refuse_empty() -> NoReturn:
     from langchain_tamma_openai.errors import InvalidParameterError
 
     raise InvalidParameterError("messages: the list is empty; pass at least one message")
+
+
+@contextmanager
+def _until(deadline: Deadline, model: str) -> Iterator[None]:
+    """Say which limit it was that a request ran into."""
+    try:
+        yield
+    except Exception as error:
+        if deadline.is_over and _is_timeout(error):
+            raise deadline.error(model) from error
+        raise
+
+
+def _is_timeout(error: Exception) -> bool:
+    import openai
+
+    if isinstance(error, TimeoutError | openai.APITimeoutError):
+        return True
+    return any(name.endswith("Timeout") for name in class_names(error))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
@@ -59,6 +59,8 @@ class CompletionsCall(Call):
 
     response_format: object = None
     _asked_by_default: bool = False
+
+    api: ClassVar[str] = "chat_completions"
 
     @classmethod
     def prepare(cls, payload: dict[str, Any]) -> CompletionsCall:

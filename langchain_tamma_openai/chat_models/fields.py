@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.utils import from_env, get_pydantic_field_names
@@ -54,6 +54,12 @@ class ChatFields(BaseChatModel):
     model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True, defer_build=True)
 
     _clients: SdkClients | None = PrivateAttr(default=None)
+    _governors: Any = PrivateAttr(default=None)
+    _is_warm: bool = PrivateAttr(default=False)
+    _treasury: Any = PrivateAttr(default=None)
+    _fallback_policy: Any = PrivateAttr(default=None)
+    _others: dict[Any, Any] = PrivateAttr(default_factory=dict)
+    _rate_limits: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     client: Any = Field(default=None, exclude=True)
     """The SDK's `chat.completions` resource; made at first use."""
@@ -231,6 +237,67 @@ class ChatFields(BaseChatModel):
 
     retry: RetryPolicy | None = Field(default=None, exclude=True)
     """Full control of retries; `max_retries` is the short form."""
+
+    system_prompt: Any | None = None
+    """Id of a registered system prompt (`"support@3"`), a text, or a `SystemPrompt`."""
+
+    prompt_variables: dict[str, Any] | None = None
+    """A value for each variable of the system prompt."""
+
+    prompt_registry: Any | None = Field(default=None, exclude=True)
+    """A `PromptRegistry`: where ids are looked up. Default: the built-in prompts."""
+
+    system_prompt_rule: Literal["prepend", "replace", "keep_both", "error"] = Field(
+        default="prepend", exclude=True
+    )
+    """What happens when the conversation begins with a system message of its own: `"prepend"` makes
+    one message of both, the system prompt first, `"replace"` sends the conversation's in its place,
+    `"keep_both"` sends two, `"error"` refuses the call."""
+
+    parameter_policy: Literal["strict", "adjust", "off"] | None = Field(default=None, exclude=True)
+    """What happens to a parameter that the model would refuse: `"strict"` raises before anything is
+    sent, `"adjust"` sends the nearest value that is taken and warns, `"off"` sends it as it is.
+    Default: `"adjust"` for OpenAI's own servers, `"off"` for others and for clients of your own."""
+
+    history_policy: Literal["strict", "repair", "off"] = Field(default="off", exclude=True)
+    """What happens to a conversation that the API would refuse (tool calls without results and the
+    like): `"strict"` raises before anything is sent, `"repair"` sends a mended copy."""
+
+    tool_argument_policy: Literal["strict", "repair", "off"] = Field(default="strict", exclude=True)
+    """What happens to tool calls whose arguments do not fit the bound schema: `"strict"` makes them
+    `invalid_tool_calls` with the reason, `"repair"` also reads broken JSON where only one reading
+    is possible, `"off"` leaves them."""
+
+    adaptive: Any | None = Field(default=None, exclude=True)
+    """An `AdaptiveParameters`: chooses parameters that you did not set by what is asked."""
+
+    usage_tracker: Any | None = Field(default=None, exclude=True)
+    """A `UsageTracker`: keeps a record of every run of this model."""
+
+    budget: Any | None = Field(default=None, exclude=True)
+    """A `Budget`, or a list of them: no call is sent that could cost more than is left."""
+
+    circuit_breaker: Any | None = Field(default=None, exclude=True)
+    """A `CircuitBreaker`: gives a server that keeps failing a rest."""
+
+    quota_memory: Any | None = Field(default=None, exclude=True)
+    """A `QuotaMemory`: fails calls of a dry account without asking. Default: one of the model's
+    own, made when its account first turns out to be dry. False for none."""
+
+    fallback_models: Any | None = Field(default=None, exclude=True)
+    """Who serves when the model cannot: names, `FallbackModel`s, or a `FallbackPolicy`."""
+
+    stream_recovery: Literal["resume", "regenerate", "raise"] = Field(
+        default="resume", exclude=True
+    )
+    """What to do when a stream breaks after the caller has seen a part of it: `"resume"` goes on
+    where it was cut (background responses only), `"regenerate"` also asks again and goes on if the
+    new answer begins like the old one, `"raise"` does neither. Before that, the call is repeated
+    unseen in any case."""
+
+    total_timeout_s: float | None = Field(default=None, exclude=True)
+    """Longest time of one call in all, in seconds: waits, retries, fallbacks, and the whole answer,
+    streamed or not. None for no limit beyond those of its parts."""
 
     background: bool | None = None
     """Have the server make the answer in the background (Responses API)."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -12,36 +11,48 @@ from uuid import uuid4
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration
 
+from langchain_tamma_openai.pricing_region import is_regional
 from langchain_tamma_openai.transport.http_library import transport_errors
 from langchain_tamma_openai.transport.translate import translate
 
 if TYPE_CHECKING:
-    from langchain_tamma_openai.chat_models.calls import Call
     from langchain_tamma_openai.errors import StreamInterruptedError
-    from langchain_tamma_openai.pricing import CostCalculator
+    from langchain_tamma_openai.pricing import Cost, CostCalculator
     from langchain_tamma_openai.resilience.stream import StreamReader
     from langchain_tamma_openai.wire.completions import AnswerFacts
+    from langchain_tamma_openai.wire.usage import TokenUsage
 
 CACHE_SOURCE = "cache"
 _OLDEST_ANSWER_S = datetime(2022, 11, 1, tzinfo=UTC).timestamp()
 
 
-def cost_metadata(
-    facts: AnswerFacts, overrides: Mapping[str, Any] | None
-) -> dict[str, str | bool | None]:
-    """Return `response_metadata["cost"]` of an answer.
+def answer_cost(
+    tokens: TokenUsage | None,
+    facts: AnswerFacts | None,
+    requested_model: str,
+    overrides: Mapping[str, Any] | None,
+    *,
+    estimated: bool = False,
+    base_url: str | None = None,
+) -> Cost:
+    """Price what an answer used, or the part of it that came.
 
     Args:
-        facts: Usage, served model and tier, and when.
+        tokens: What it used.
+        facts: Served model and tier, and when; None where nothing of an answer came.
+        requested_model: The model that was asked for, where none is known to have served.
         overrides: The user's own prices.
+        estimated: Whether the tokens are an estimate.
+        base_url: Root of the API; OpenAI's regional ones cost more.
     """
-    cost = calculator(overrides).cost(
-        facts.tokens,
-        facts.model or "",
-        service_tier=facts.service_tier,
-        at=_moment(facts.created_s),
+    return calculator(overrides).cost(
+        tokens,
+        (facts.model if facts is not None else None) or requested_model,
+        service_tier=None if facts is None else facts.service_tier,
+        at=None if facts is None else _moment(facts.created_s),
+        estimated=estimated,
+        regional=base_url is not None and is_regional(base_url),
     )
-    return cost.as_metadata()
 
 
 def calculator(overrides: Mapping[str, Any] | None) -> CostCalculator:
@@ -123,44 +134,33 @@ def without_cost(hit: ChatGeneration) -> ChatGeneration:
     return hit.model_copy(update={"message": copy})
 
 
-@contextmanager
-def interruptions(reader: StreamReader, call: Call) -> Iterator[None]:
-    """Turn whatever ends a stream early into one error that holds what had arrived.
-
-    Where the call can be continued the error is kept in `reader.interruption` instead.
+def is_transport_error(error: Exception) -> bool:
+    """Whether an error is the HTTP library's: the connection failed or stalled.
 
     Args:
-        reader: Reads the stream.
-        call: The call it answers.
-
-    Raises:
-        StreamInterruptedError: The connection broke, stalled or carried an error.
+        error: What happened.
     """
-    try:
-        yield
-    except Exception as error:
-        lost = isinstance(error, transport_errors())
-        if lost and reader.whole:
-            return  # the answer is there: how the connection ends no longer matters
-        interruption = _interruption(error, reader, call.model)
-        if interruption is None:
-            raise
-        if (lost or interruption is error) and call.may_resume(reader.decoder):
-            reader.interruption = interruption
-        elif interruption is error:
-            raise
-        else:
-            raise interruption from error
+    return isinstance(error, transport_errors())
 
 
-def _interruption(
+def as_interruption(
     error: Exception, reader: StreamReader, model: str
 ) -> StreamInterruptedError | None:
+    """Find the one error for whatever ends a stream early; it holds what had arrived.
+
+    Args:
+        error: What happened while the stream was read.
+        reader: Reads the stream.
+        model: Name of the model.
+
+    Returns:
+        The error, which may be the given one; None where the given one is about something else.
+    """
     from langchain_tamma_openai.errors import StreamInterruptedError
 
     if isinstance(error, StreamInterruptedError):
         return error
-    if not reader.started and not isinstance(error, transport_errors()):
+    if not reader.started and not is_transport_error(error):
         return None  # no stream ever began: what the server said stands for itself
     cause = translate(error, model)
     return None if cause is None or cause is error else reader.interrupted_by(cause)

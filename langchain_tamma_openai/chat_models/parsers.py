@@ -111,7 +111,7 @@ class _Progress:
         if value is None or value == self._shown:
             return
         before, self._shown = self._shown, value
-        yield self._parser._diff(before, value) if self._parser.diff else value  # noqa: SLF001
+        yield self._parser._diff(before, value) if self._parser.diff else value
 
 
 class _CheckedStream(BaseCumulativeTransformOutputParser[Any]):

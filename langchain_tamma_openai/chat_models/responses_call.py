@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 from urllib.parse import quote
 
 from langchain_core.outputs import ChatResult
@@ -57,6 +57,8 @@ class ResponsesCall(Call):
     partial_images: bool = False
     background: bool = False
     follow_up_options: dict[str, Any] = field(default_factory=dict)
+
+    api: ClassVar[str] = "responses"
 
     @classmethod
     def prepare(

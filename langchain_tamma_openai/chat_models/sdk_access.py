@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from langchain_tamma_openai.chat_models.mixin import Mixin
 from langchain_tamma_openai.chat_models.settings import CLIENT_FIELDS, client_settings
@@ -51,6 +51,41 @@ class SdkAccessMixin(Mixin):
         given = self.__dict__.get("async_client") or self.__dict__.get("root_async_client")
         root = _root(given, "async_client") or self._sdk_clients.async_client
         return cast("openai.AsyncOpenAI", root)
+
+    def close(self) -> None:
+        """Let go of the SDK's clients and of connections that no call uses.
+
+        The connections of threads are shared by all models of the process: calls under way are not
+        disturbed, and the next call, of this model too, opens what it needs. A client of your own
+        stays yours to close.
+        """
+        from langchain_tamma_openai.transport.pools import close_idle_connections
+
+        self._clients = None
+        close_idle_connections()
+
+    async def aclose(self) -> None:
+        """Let go of clients and of idle connections, those of the running event loop too."""
+        from langchain_tamma_openai.transport.pools import aclose_idle_connections
+
+        self.close()
+        await aclose_idle_connections()
+
+    def __enter__(self) -> Self:
+        """Use the model for a block, which closes it."""
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        """Close it."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Use the model for a block, which closes it."""
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        """Close it."""
+        await self.aclose()
 
     def validate_authentication(self) -> AuthenticationCheck:
         """Ask the API whether it accepts the key.

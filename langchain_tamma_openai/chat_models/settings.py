@@ -166,6 +166,7 @@ def _check(model: ChatFields) -> None:
     check_allowed(model, model.model_name)
     check_base_url(base_url(model))
     check_timeout(model.request_timeout)
+    check_timeout(model.total_timeout_s, "total_timeout_s")
     check_count(model.max_retries, "max_retries", 0)
     check_n(model.n, streaming=model.streaming)
     _check_http(model)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from langchain_tamma_openai.errors import StreamInterruptedError, TammaError
     from langchain_tamma_openai.resilience.background import Patience
+    from langchain_tamma_openai.resilience.deadline import Deadline
     from langchain_tamma_openai.wire.completions import AnswerFacts
 
 
@@ -38,6 +39,10 @@ class StreamDecoder(Protocol):
     """Turns event payloads into chunks (a decoder of `wire`)."""
 
     chunks: list[ChatGenerationChunk]
+
+    @property
+    def response_id(self) -> str | None:
+        """The server's id of the answer, once it is known."""
 
     @property
     def done(self) -> bool:
@@ -80,6 +85,8 @@ class StreamReader:
         on_last: Callable[[ChatGenerationChunk], None],
         stall_limit_s: float | None = None,
         patience: Patience | None = None,
+        deadline: Deadline | None = None,
+        shown: Callable[[], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start at the first byte of the body.
@@ -92,6 +99,8 @@ class StreamReader:
             stall_limit_s: Seconds without any event after which the stream counts as dead, even
                 while comments keep the connection alive; None for no limit.
             patience: How long a background answer is waited for; None for any other.
+            deadline: When the whole call has to be over; None for never.
+            shown: Tells whether the caller has seen anything; by default, whether there are chunks.
             clock: Seconds on a clock that never goes back.
         """
         self.started = False
@@ -104,14 +113,15 @@ class StreamReader:
         self._on_last = on_last
         self._stall_limit_s = stall_limit_s
         self._patience = patience
+        self._deadline = None if deadline is None or deadline.limit_s is None else deadline
+        self._shown = shown
         self._clock = clock
         self._heard_at_s = clock()
 
     @property
     def response_id(self) -> str | None:
-        """Id of an unfinished answer, where the stream has told one that can be asked for."""
-        found = None if self.finished else getattr(self.decoder, "response_id", None)
-        return found if isinstance(found, str) else None
+        """Id of an unfinished answer, once the stream has told it."""
+        return None if self.finished else self.decoder.response_id
 
     def restart(self, splitter: EventSplitter) -> None:
         """Go on with the rest of the stream on a new connection.
@@ -138,7 +148,9 @@ class StreamReader:
         if self.finished:
             return
         if self._patience is not None and self._patience.is_over:
-            raise self.out_of_time(self._patience)
+            raise self.out_of_time(self._patience.limit_s, "background_timeout_s")
+        if self._deadline is not None and self._deadline.is_over:
+            raise self.past_deadline(self._deadline)
         payloads = self._splitter.feed(data)
         if not self.started:
             self._unread.append(data)
@@ -179,10 +191,33 @@ class StreamReader:
         """Whether the model has said why it stopped, so that only closing words may be missing."""
         return self.finished or self.decoder.whole
 
-    def out_of_time(self, patience: Patience) -> StreamInterruptedError:
-        """Make the error of a background answer that takes longer than the caller waits."""
-        reason = f"it was not whole after {patience.limit_s:g} s (`background_timeout_s`)"
-        return self.interrupted(reason, stalled=True, code="background_timeout")
+    @property
+    def delivered(self) -> bool:
+        """Whether the caller has seen anything of the answer."""
+        return bool(self.decoder.chunks) if self._shown is None else self._shown()
+
+    def past_deadline(self, deadline: Deadline) -> StreamInterruptedError:
+        """Make the error of a stream that takes longer than the whole call may.
+
+        Args:
+            deadline: The one that is over.
+        """
+        error = self.out_of_time(deadline.limit_s, deadline.name, code="deadline")
+        error.retryable = False
+        return error
+
+    def out_of_time(
+        self, limit_s: float | None, setting: str, code: str = "background_timeout"
+    ) -> StreamInterruptedError:
+        """Make the error of an answer that takes longer than the caller waits.
+
+        Args:
+            limit_s: How long that is.
+            setting: Where it was said.
+            code: Our word for it.
+        """
+        reason = f"it was not whole after {limit_s:g} s (`{setting}`)"
+        return self.interrupted(reason, stalled=True, code=code)
 
     def interrupted(
         self, reason: str, *, stalled: bool = False, code: str | None = None
@@ -202,7 +237,7 @@ class StreamReader:
             f"{reason}. What had arrived is in `partial`.",
             partial=self._partial(),
             usage=self.decoder.facts.usage_metadata,
-            delivered=bool(self.decoder.chunks),
+            delivered=self.delivered,
             model=self._model,
             code=code,
         )
@@ -221,7 +256,7 @@ class StreamReader:
             cause,
             partial=self._partial(),
             usage=self.decoder.facts.usage_metadata,
-            delivered=bool(self.decoder.chunks),
+            delivered=self.delivered,
         )
 
     def _decode(

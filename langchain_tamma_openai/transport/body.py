@@ -13,30 +13,41 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from langchain_tamma_openai.transport.http_library import transport_errors
+from langchain_tamma_openai.transport.http_library import http_library, transport_errors
 
 if TYPE_CHECKING:
     import httpx2
 
+    from langchain_tamma_openai.resilience.deadline import Deadline
+
 # What a server may still take between its last event and the end of the HTTP message.
 _DRAIN_LIMIT_S = 0.25
+_SHORTEST_LIMIT_S = 0.001
+# A limit is set anew when that part of it is left, so that a silence ends at most a tenth late.
+_WORTH_RENEWING = 0.9
 
 
 class Reading:
     """Iterates over a streamed body and gives the connection back on the way out."""
 
-    def __init__(self, response: httpx2.Response) -> None:
+    def __init__(self, response: httpx2.Response, deadline: Deadline | None = None) -> None:
         """Read nothing yet.
 
         Args:
             response: An answer whose body is still to be read.
+            deadline: When it has to be whole; None, or one without a limit, for never.
         """
         self._response = response
+        self._deadline = deadline
 
     def __enter__(self) -> Iterator[bytes]:
         """Return the pieces as they arrive."""
-        response = self._response
-        return response.iter_raw() if _is_plain(response) else response.iter_bytes()
+        response, deadline = self._response, self._deadline
+        if not _is_plain(response):
+            return response.iter_bytes()
+        if deadline is not None and deadline.left_s is not None:
+            return raw_pieces(response, deadline)
+        return response.iter_raw()
 
     def __exit__(self, kind: type[BaseException] | None, *_exc: object) -> None:
         """Close the connection, or keep it for the next request if the body came to its end."""
@@ -65,14 +76,17 @@ class AsyncReading:
     for another to close would fail.
     """
 
-    def __init__(self, response: httpx2.Response) -> None:
+    def __init__(self, response: httpx2.Response, deadline: Deadline | None = None) -> None:
         """Read nothing yet; see `Reading`."""
         self._response = response
+        self._deadline = deadline
 
     async def __aenter__(self) -> AsyncIterator[bytes]:
         """Return the pieces as they arrive."""
-        response = self._response
+        response, deadline = self._response, self._deadline
         self._pieces = response.aiter_raw() if _is_plain(response) else response.aiter_bytes()
+        if deadline is not None and deadline.left_s is not None:
+            return _TimedPieces(self._pieces, deadline)
         return self._pieces
 
     async def __aexit__(self, kind: type[BaseException] | None, *_exc: object) -> None:
@@ -88,6 +102,77 @@ class AsyncReading:
             async with asyncio.timeout(_DRAIN_LIMIT_S):
                 async for _ in self._pieces:
                     pass
+
+
+class _TimedPieces:
+    """Pieces of a body, each awaited no longer than until the deadline."""
+
+    def __init__(self, pieces: AsyncIterator[bytes], deadline: Deadline) -> None:
+        self._pieces = pieces
+        self._deadline = deadline
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        async with asyncio.timeout(self._deadline.left_s):
+            return await anext(self._pieces)
+
+
+def raw_pieces(response: httpx2.Response, deadline: Deadline) -> Iterator[bytes]:
+    """Yield a body as it arrives, and let no read wait until long after the deadline.
+
+    The HTTP library looks at the limit of a read once, when iteration begins. Iterating anew reads
+    on where the suspended iterator stands; that one is kept, as dropping it would hang up.
+
+    Args:
+        response: An answer whose body is still to be read.
+        deadline: When it has to be whole.
+    """
+    suspended = []
+    while True:
+        limit_s = max(_SHORTEST_LIMIT_S, deadline.left_s or 0.0)
+        limit_read(response, limit_s)
+        pieces = iter(_body(response))
+        suspended.append(pieces)
+        for piece in pieces:
+            yield piece
+            if (deadline.left_s or 0.0) < limit_s * _WORTH_RENEWING:
+                break
+        else:
+            return
+
+
+def read_within(response: httpx2.Response, deadline: Deadline) -> httpx2.Response:
+    """Read a whole answer before the deadline.
+
+    Args:
+        response: An answer whose body is still to be read.
+        deadline: When it has to be whole.
+
+    Returns:
+        The same answer with its body.
+
+    Raises:
+        TimeoutError: The deadline came first.
+        Exception: The HTTP library's, where the connection broke.
+    """
+    body = bytearray()
+    try:
+        for piece in raw_pieces(response, deadline):
+            body += piece
+            if deadline.is_over:
+                raise TimeoutError
+    finally:
+        response.close()
+    whole: httpx2.Response = http_library().Response(
+        response.status_code,
+        headers=response.headers,
+        content=bytes(body),
+        request=response.request,
+        extensions=response.extensions,
+    )
+    return whole
 
 
 def limit_read(response: httpx2.Response, limit_s: float | None) -> None:

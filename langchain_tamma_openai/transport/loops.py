@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
 if TYPE_CHECKING:
@@ -32,6 +32,16 @@ class AsyncTransport(Protocol):
 
     async def aclose(self) -> None:
         """Close all connections."""
+
+
+def idle_connections(transport: object) -> list[Any]:
+    """Return the connections of an HTTP library's transport that no request uses.
+
+    Args:
+        transport: The library's own.
+    """
+    pool = getattr(transport, "_pool", None)
+    return [found for found in getattr(pool, "connections", ()) if found.is_idle()]
 
 
 class LoopPools(Generic[Key]):
@@ -77,6 +87,12 @@ class LoopPools(Generic[Key]):
             pools, self._pools = self._pools, {}
             for pool in pools.values():
                 await pool.aclose()
+
+    async def close_idle(self) -> None:
+        """Close the connections that no request uses."""
+        for pool in list(self._pools.values()):
+            for connection in idle_connections(pool):
+                await connection.aclose()
 
     def forget(self) -> None:
         """Let go of the connections without closing them."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from weakref import WeakSet
 
 from langchain_tamma_openai.transport.http_library import http_library
-from langchain_tamma_openai.transport.loops import AsyncTransport, Loops
+from langchain_tamma_openai.transport.loops import AsyncTransport, Loops, idle_connections
 from langchain_tamma_openai.transport.proxies import ProxyChoice
 
 if TYPE_CHECKING:
@@ -121,6 +121,14 @@ class ThreadPools:
                 self._pools[key] = self._make(key)
             return self._pools[key]
 
+    def close_idle(self) -> None:
+        """Close the connections that no request uses; those of other models are among them."""
+        with self._lock:
+            pools = list(self._pools.values())
+        for pool in pools:
+            for connection in idle_connections(pool):
+                connection.close()
+
     def close(self) -> None:
         """Close all connections; the next request opens new ones."""
         with self._lock:
@@ -147,6 +155,19 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_loops.after_fork)
 atexit.register(_threads.close)
 atexit.register(_loops.sweep)
+
+
+def close_idle_connections() -> None:
+    """Close the connections of all threads that no request uses; the next request opens new ones.
+
+    The pools belong to all models of the process. Whatever they are at is not disturbed.
+    """
+    _threads.close_idle()
+
+
+async def aclose_idle_connections() -> None:
+    """Close the connections of the running event loop that no request uses."""
+    await (await _loops.running()).close_idle()
 
 
 class SharedTransport:

@@ -26,6 +26,9 @@ _OPTION_NAMES = {
 }
 
 
+_TIMEOUT_PARTS = ("connect", "read", "write", "pool")
+
+
 @dataclass(slots=True)
 class WireRequest:
     """One HTTP request to the API.
@@ -95,6 +98,27 @@ async def aopen_stream(client: openai.AsyncOpenAI, request: WireRequest) -> http
     stream_class = _stream_classes()[1]
     stream = await _method(client, request)(cast_to=object, stream=True, stream_cls=stream_class)
     return cast("httpx2.Response", stream.response)
+
+
+def limit_timeout(
+    request: WireRequest, client: openai.OpenAI | openai.AsyncOpenAI, limit_s: float
+) -> None:
+    """Let no step of sending a request wait longer than a limit.
+
+    Args:
+        request: Not sent yet.
+        client: Whose timeout holds where the request has none of its own.
+        limit_s: Seconds.
+    """
+    from openai import Timeout
+
+    given = request.options.get("timeout", client.timeout)
+    limits = {part: _least(getattr(given, part, given), limit_s) for part in _TIMEOUT_PARTS}
+    request.options["timeout"] = Timeout(**limits)
+
+
+def _least(given_s: object, limit_s: float) -> float:
+    return min(given_s, limit_s) if isinstance(given_s, int | float) else limit_s
 
 
 def _method(client: openai.OpenAI | openai.AsyncOpenAI, request: WireRequest) -> Any:

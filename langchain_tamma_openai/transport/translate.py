@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from langchain_tamma_openai.error_base import ErrorDetails, TammaError
     from langchain_tamma_openai.resilience.classify import ClassifiedError
+    from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
 
 LEAF_NAMES: dict[ErrorKind, str] = {
     ErrorKind.AUTHENTICATION: "AuthenticationError",
@@ -135,6 +136,7 @@ def _build(
     error = cls(_message_of(exc, sdk_class), **_details(exc, classified, model))
     if sdk_class is not None:
         _keep_the_rest(exc, error)
+    error.rate_limit = _rate_limit(error.response)
     # A retry loop below this boundary notes why it gave up.
     if notes := getattr(exc, "__notes__", None):
         error.__notes__ = list(notes)
@@ -152,6 +154,14 @@ def _details(exc: BaseException, classified: ClassifiedError, model: str | None)
         "request": _request_of(exc),
         "body": getattr(exc, "body", None),
     }
+
+
+def _rate_limit(response: httpx2.Response | None) -> RateLimitInfo | None:
+    if response is None:
+        return None
+    from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
+
+    return RateLimitInfo.from_headers(response.headers) or None
 
 
 def _message_of(exc: BaseException, sdk_class: type[Exception] | None) -> str:

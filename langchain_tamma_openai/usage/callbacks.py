@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import warnings
@@ -9,15 +10,20 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from typing import Any
-from uuid import UUID
+from typing import Any, cast
+from uuid import UUID, uuid4
 
-from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
+from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.messages import AIMessage
-from langchain_core.outputs import LLMResult
+from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tracers.context import register_configure_hook
 
+from langchain_tamma_openai.usage.listening import RunListener
+from langchain_tamma_openai.usage.logs import log_run
 from langchain_tamma_openai.usage.reading import read_failure, read_message, read_result
+from langchain_tamma_openai.usage.run_records import counted
+from langchain_tamma_openai.usage.runs import EndedRun, RunBook
+from langchain_tamma_openai.usage.sinks import UsageRecordSink, accepts_records
 from langchain_tamma_openai.usage.totals import RunUsage, UsageSink, UsageTotals
 
 __all__ = [
@@ -30,21 +36,34 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 
-class _UsageHandler(BaseCallbackHandler):
-    """What the sync and the async handler share: they listen to the ends of model runs only."""
+class _UsageHandler(RunListener):
+    """What the sync and the async handler share.
 
-    run_inline = True
+    Without a tracker that takes records they hear of the ends of runs only, and just count.
+    """
 
-    def __init__(self, tracker: UsageSink | None = None) -> None:
+    def __init__(self, tracker: UsageSink | UsageRecordSink | None = None) -> None:
         """Start counting.
 
         Args:
-            tracker: Takes every run as well, for example a `UsageTotals` that several handlers
-                share.
+            tracker: Takes every run as well: a `UsageTracker` the full `UsageRecord`, a
+                `UsageTotals` that several handlers share only the numbers.
         """
-        super().__init__()
+        takes_records = accepts_records(tracker)
+        self._ledger = cast("UsageRecordSink", tracker) if takes_records else None
+        self._tracker = None if takes_records else cast("UsageSink | None", tracker)
+        super().__init__(RunBook() if takes_records else None)
         self.totals = UsageTotals()
-        self._tracker = tracker
+        # In async code LangChain runs a handler that may block in a thread, and waits for it.
+        self.run_inline = not self._may_block
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the tracker: another process counts anew."""
+        return type(self), (self._ledger or self._tracker,)
+
+    @property
+    def _may_block(self) -> bool:
+        return getattr(self._ledger, "durability", None) == "sync"
 
     def record(self, run: RunUsage) -> None:
         """Count one run; a run whose id was counted already is left out."""
@@ -54,15 +73,29 @@ class _UsageHandler(BaseCallbackHandler):
 
     def record_message(self, message: AIMessage, run_id: UUID | None = None) -> None:
         """Count an answer that did not come through LangChain's callbacks."""
-        self.record(read_message(message, run_id))
+        if self._book is None:
+            self.record(read_message(message, run_id))
+        else:
+            generation = ChatGeneration(message=message)
+            self._finish(run_id or uuid4(), LLMResult(generations=[[generation]]))
 
-    # `ignore_chat_model` concerns the start of a run only; its end comes under `ignore_llm`.
-    ignore_chat_model = property(lambda _self: True)
-    ignore_chain = property(lambda _self: True)
-    ignore_agent = property(lambda _self: True)
-    ignore_retriever = property(lambda _self: True)
-    ignore_retry = property(lambda _self: True)
-    ignore_custom_event = property(lambda _self: True)
+    def _run_ended(self, ended: EndedRun) -> None:
+        self.totals.record(counted(ended.record))
+        log_run(ended.record)
+        if self._ledger is not None:
+            self._ledger.record(ended.record)
+
+    def _end(self, response: LLMResult, run_id: UUID) -> None:
+        if self._book is None:
+            self.record(read_result(response, run_id))
+        else:
+            self._finish(run_id, response)
+
+    def _end_in_error(self, error: BaseException, run_id: UUID, response: LLMResult | None) -> None:
+        if self._book is None:
+            self.record(read_failure(response, error, run_id))
+        else:
+            self._fail(run_id, error, response)
 
 
 class UsageCallbackHandler(_UsageHandler):
@@ -71,27 +104,45 @@ class UsageCallbackHandler(_UsageHandler):
     Pass it in `config={"callbacks": [handler]}` of any LangChain model, chain or agent, called sync
     or async, streamed or not; it may be shared between threads. Answers that carry their cost
     (`response_metadata["cost"]`) are taken at it, others are priced by served model and tier.
+
+    With a `UsageTracker`, one `UsageRecord` for each run goes into its ledger.
     """
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_kwargs: Any) -> None:
         """Count a run that ended well."""
-        self.record(read_result(response, run_id))
+        self._end(response, run_id)
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Count a run that failed, with the tokens it is known to have spent."""
-        self.record(read_failure(kwargs.get("response"), error, run_id))
+        self._end_in_error(error, run_id, kwargs.get("response"))
 
 
-class AsyncUsageCallbackHandler(_UsageHandler, AsyncCallbackHandler):
-    """The async twin of `UsageCallbackHandler`, for code that takes async handlers only."""
+class AsyncUsageCallbackHandler(_UsageHandler, AsyncCallbackHandler):  # type: ignore[misc]
+    """The async twin of `UsageCallbackHandler`, for code that takes async handlers only.
+
+    With a tracker of `durability="sync"` it is the cheaper one in async code: only the end of a run
+    changes threads, not every chunk.
+    """
+
+    def __init__(self, tracker: UsageSink | UsageRecordSink | None = None) -> None:
+        """Start counting; see `UsageCallbackHandler`."""
+        super().__init__(tracker)
+        self.run_inline = True
 
     async def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_kwargs: Any) -> None:
         """Count a run that ended well."""
-        self.record(read_result(response, run_id))
+        if self._may_block:
+            await asyncio.to_thread(self._end, response, run_id)
+        else:
+            self._end(response, run_id)
 
     async def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Count a run that failed, with the tokens it is known to have spent."""
-        self.record(read_failure(kwargs.get("response"), error, run_id))
+        response = kwargs.get("response")
+        if self._may_block:
+            await asyncio.to_thread(self._end_in_error, error, run_id, response)
+        else:
+            self._end_in_error(error, run_id, response)
 
 
 class _BlockHandler(UsageCallbackHandler):

@@ -45,7 +45,7 @@ def read_result(response: LLMResult, run_id: UUID | None = None) -> RunUsage:
     With `n > 1` every message of some integrations repeats the usage of the whole request, so the
     first message that has one speaks for all.
     """
-    message = _speaking_message(response)
+    message = speaking_message(response)
     if message is not None:
         return read_message(message, run_id)
     return _read_llm_output(response.llm_output, run_id)
@@ -75,7 +75,7 @@ def read_failure(
     Usage stands in what was received before the error, or on the error itself (`usage`, an
     estimate, as `StreamInterruptedError` carries it).
     """
-    received = None if response is None else _speaking_message(response)
+    received = None if response is None else speaking_message(response)
     partial = getattr(error, "partial", None)
     message = received or (partial if isinstance(partial, AIMessage) else None)
     run = RunUsage(run_id=run_id) if message is None else read_message(message, run_id)
@@ -93,8 +93,12 @@ def _estimated_run(run: RunUsage, message: AIMessage | None, usage: object) -> R
     return RunUsage(run.model, tokens, cost, run_id=run.run_id)
 
 
-def _speaking_message(response: LLMResult) -> AIMessage | None:
-    """Find the first message with usage, else the first message."""
+def speaking_message(response: LLMResult) -> AIMessage | None:
+    """Find the first message with usage, else the first message.
+
+    Args:
+        response: What a model answered.
+    """
     messages = [
         generation.message
         for prompt in response.generations
@@ -129,9 +133,30 @@ def _carried_cost(metadata: Mapping[str, object]) -> Cost | None:
 
 def _is_cache_hit(usage: Mapping[str, object] | None, cost: Cost | None) -> bool:
     """Recognise a cached answer by our own mark or by the zero cost that langchain-core writes."""
-    if cost is not None and cost.pricing_source == CACHE_SOURCE:
-        return True
+    if cost is not None:
+        return cost.pricing_source == CACHE_SOURCE
     return usage is not None and usage.get("total_cost") == 0
+
+
+def priced(
+    tokens: TokenUsage,
+    metadata: Mapping[str, object],
+    model: str | None,
+    *,
+    estimated: bool = False,
+) -> Cost | None:
+    """Price tokens that came without usage of LangChain's.
+
+    Args:
+        tokens: The tokens.
+        metadata: `response_metadata` of the answer, which names provider and tier.
+        model: The model that served.
+        estimated: Whether the tokens are an estimate.
+
+    Returns:
+        The cost; None when the model or its provider is not known.
+    """
+    return _price(tokens, {}, metadata, model, estimated=estimated)
 
 
 def _price(

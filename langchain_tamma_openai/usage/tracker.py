@@ -7,7 +7,16 @@ import os
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self, TextIO, TypeVar, Unpack, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    Self,
+    TypeVar,
+    Unpack,
+    cast,
+)
 
 from langchain_tamma_openai.errors import InvalidParameterError, StorageError
 from langchain_tamma_openai.resilience.bounds import (
@@ -33,6 +42,7 @@ from langchain_tamma_openai.usage.summary import GROUPS, UsageSummary
 from langchain_tamma_openai.usage.writer import LedgerWriter
 
 if TYPE_CHECKING:
+    from langchain_tamma_openai.usage.export import ExportFormat, ExportTarget
     from langchain_tamma_openai.usage.store.base import RecordStore
 
 Durability = Literal["batched", "sync"]
@@ -51,6 +61,8 @@ class UsageTracker:
     Use it in a `with` block, or call `close()`; records that are still waiting are written when the
     process ends as well.
     """
+
+    accepts_usage_records: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -247,14 +259,14 @@ class UsageTracker:
 
     def export(
         self,
-        format: str,  # noqa: A002 - the public name
-        target: str | os.PathLike[str] | BinaryIO | TextIO | None = None,
+        format: ExportFormat,  # noqa: A002 - the public name
+        target: ExportTarget | None = None,
         **filters: Unpack[RecordFilters],
-    ) -> Any:
+    ) -> str | bytes | int:
         """Write records to a file or a stream.
 
         Args:
-            format: "json", "csv" or "parquet".
+            format: "json", "jsonl", "csv" or "parquet".
             target: A path or an open stream; None gives the content back.
             filters: Which records; see `RecordFilters`.
 
@@ -264,14 +276,15 @@ class UsageTracker:
         """
         from langchain_tamma_openai.usage.export import export_records
 
-        return export_records(self.records(**filters), format, target)
+        records = self.records(**filters)
+        return export_records(records, format, cast("ExportTarget", target))
 
     async def aexport(
         self,
-        format: str,  # noqa: A002 - the public name
-        target: str | os.PathLike[str] | BinaryIO | TextIO | None = None,
+        format: ExportFormat,  # noqa: A002 - the public name
+        target: ExportTarget | None = None,
         **filters: Unpack[RecordFilters],
-    ) -> Any:
+    ) -> str | bytes | int:
         """Write records as `export` does, without holding up the event loop."""
         return await asyncio.to_thread(lambda: self.export(format, target, **filters))
 

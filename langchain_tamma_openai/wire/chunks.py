@@ -14,6 +14,7 @@ from langchain_core.utils.json import parse_partial_json
 from pydantic import model_validator
 
 from langchain_tamma_openai.wire.arguments import ToolArgumentsError, parse_tool_arguments
+from langchain_tamma_openai.wire.verdicts import VERDICTS_KEY, sorted_by
 
 
 class _WholeMessage(AIMessage):
@@ -63,6 +64,10 @@ class StrictAIMessageChunk(_WholeMessage, AIMessageChunk):
             self.tool_calls, self.invalid_tool_calls = partial_tool_calls(self.tool_call_chunks)
         else:
             self.tool_calls, self.invalid_tool_calls = strict_tool_calls(self.tool_call_chunks)
+            if verdicts := self.response_metadata.get(VERDICTS_KEY):
+                self.tool_calls, self.invalid_tool_calls = sorted_by(
+                    verdicts, self.tool_calls, self.invalid_tool_calls
+                )
             if isinstance(self.content, list):
                 self._replace_content_blocks(self.content)
         return self

@@ -111,6 +111,11 @@ class CompletionsStreamDecoder:
         return generation_chunk(message, "", None)
 
     @property
+    def response_id(self) -> str | None:
+        """The server's id of the answer, once it is known."""
+        return text_or_none(self._seen.get("id"))
+
+    @property
     def facts(self) -> AnswerFacts:
         """What pricing needs to know, as far as the stream has told."""
         tier = self._seen.get("service_tier")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from operator import add, attrgetter
 from typing import cast
 
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
@@ -136,14 +137,14 @@ class TokenUsage:
         """Add every count to that of `other`."""
         if not isinstance(other, TokenUsage):
             return NotImplemented
-        return TokenUsage(*(getattr(self, name) + getattr(other, name) for name in _FIELD_NAMES))
+        return TokenUsage(*map(add, _counts_of(self), _counts_of(other)))
 
     def __radd__(self, other: int) -> TokenUsage:
         """Let `sum()` start at its usual 0."""
         return self if other == 0 else NotImplemented
 
 
-_FIELD_NAMES = tuple(field.name for field in fields(TokenUsage))
+_counts_of = attrgetter(*(field.name for field in fields(TokenUsage)))
 
 
 def service_tier_of(usage: UsageMetadata | Mapping[str, object]) -> str | None:

@@ -45,6 +45,10 @@ OUR_OWN = {
     *("admin_api_key", "allowed_models", "background_timeout_s", "data_residency"),
     *("openai_project", "price_overrides", "provider", "retry", "webhook_secret"),
     *("websocket_base_url", "workload_identity"),
+    *("circuit_breaker", "fallback_models", "quota_memory", "stream_recovery", "total_timeout_s"),
+    *("budget", "usage_tracker", "adaptive", "history_policy", "parameter_policy"),
+    *("prompt_registry", "prompt_variables", "system_prompt", "system_prompt_rule"),
+    "tool_argument_policy",
 }
 
 all_ways = pytest.mark.parametrize("way", ALL_WAYS.values(), ids=ALL_WAYS)

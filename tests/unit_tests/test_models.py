@@ -245,6 +245,19 @@ CONTRADICTORY = {"gpt-4", "o3-mini"}
 NOT_CHAT = ("image", "embedding", "realtime")
 
 
+@pytest.mark.parametrize("written", ["GPT-4o", " gpt-4o ", "Gpt-4o-2030-01-01"])
+def test_case_and_blanks_of_a_name_make_no_difference(written: str) -> None:
+    info = ModelCatalog().get(written)
+    assert info.known
+    assert info.context_window_tokens == 128_000
+
+
+def test_a_fine_tuned_model_keeps_its_name_as_written() -> None:
+    written = "ft:gpt-4.1-2025-04-14:Org::AbC"
+    assert ModelCatalog().get(written).name == written
+    assert ModelCatalog().get(" My-Model ").name == " My-Model "
+
+
 @pytest.mark.parametrize(
     "model", [name for name in _PROFILES if not any(word in name for word in NOT_CHAT)]
 )

@@ -159,6 +159,25 @@ def test_a_tier_that_the_user_did_not_price_is_unknown() -> None:
         ({"m": {**FLAT, "long_context": {"above_input_tokens": 1}}}, ["input_multiplier", "None"]),
         ({"m": {**FLAT, "long_context": {"above": 1}}}, ["long_context", "above"]),
         ({"m": {**FLAT, "long_context": 3}}, ["long_context", "3"]),
+        (
+            {
+                "m": {
+                    **FLAT,
+                    "long_context": {
+                        "above_input_tokens": 2.5,
+                        "input_multiplier": 1,
+                        "output_multiplier": 1,
+                    },
+                }
+            },
+            ["['above_input_tokens']", "2.5", "whole number"],
+        ),
+        ({"m": {**FLAT, "tiers": {"default": "0.5"}}}, ["['tiers']['default']", "standard"]),
+        ({"m": {**FLAT, "tiers": {3: "0.5"}}}, ["['tiers'][3]", "name a tier"]),
+        ({"m": {**FLAT, "tiers": {"": "0.5"}}}, ["['tiers']['']", "name a tier"]),
+        ({"m": {**FLAT, "tiers": {"fast": 2, "Priority": 2}}}, ["'Priority'", "twice"]),
+        ({"m": {**FLAT, "only_if_missing": "yes"}}, ["only_if_missing", "'yes'", "true or false"]),
+        ({"gpt-4o": FLAT, " GPT-4o": FLAT}, ["' GPT-4o'", "gpt-4o", "twice"]),
     ],
 )
 def test_a_wrong_table_is_refused_with_model_field_and_value(table: Any, words: list[str]) -> None:
@@ -166,6 +185,31 @@ def test_a_wrong_table_is_refused_with_model_field_and_value(table: Any, words: 
         CostCalculator(table)
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["my-model", "My-Model", " MY-MODEL "])
+@pytest.mark.parametrize("asked", ["my-model", "My-Model", " my-model "])
+def test_case_and_blanks_of_a_name_make_no_difference(key: str, asked: str) -> None:
+    assert total({key: FLAT}, asked) == Decimal("0.002")
+    flex = {key: {**FLAT, "tiers": {" Flex": "0.5"}}}
+    assert total(flex, asked, service_tier="FLEX") == Decimal("0.001")
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        (" gpt-4o ", "gpt-4o"),
+        ("GPT-5.6-Sol-2026-07-30", "gpt-5.6-sol"),
+        ("FT:GPT-4.1-MINI-2025-04-14:Org::Id", "ft:gpt-4.1-mini-2025-04-14:org::id"),
+        ("ft:gpt-4.1-mini-2025-04-14:org:name:id:ckpt-step-9", "ft:gpt-4.1-mini"),
+    ],
+)
+def test_dated_and_fine_tuned_names_are_priced_however_they_are_written(
+    written: str, plain: str
+) -> None:
+    expected = CostCalculator().cost(USAGE, plain, at=NOW).total_usd
+    assert expected is not None
+    assert CostCalculator().cost(USAGE, written, at=NOW).total_usd == expected
 
 
 def test_none_counts_as_not_given() -> None:

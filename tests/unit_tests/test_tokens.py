@@ -152,6 +152,31 @@ def test_message_vector(model: str, tokens: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "tokens"),
+    [("gpt-4", [18, 10, 8, 18, 15, 19]), ("gpt-4o", [17, 10, 8, 17, 13, 18])],
+)
+def test_content_of_the_message_vector(model: str, tokens: list[int]) -> None:
+    assert [COUNTER.count_text(each["content"], model) for each in CORPORATE] == tokens
+
+
+def test_both_public_formulas_agree_on_the_tool_vector() -> None:
+    """OpenAI's cookbook adds constants where the other formula renders a text."""
+
+    def count(text: str) -> int:
+        return COUNTER.count_text(text, model)
+
+    function = WEATHER_TOOL["function"]
+    for model, per_function in (("gpt-4", 10), ("gpt-4o", 7)):
+        total = 12 + per_function + count(f"{function['name']}:{function['description']}") + 3
+        for name, prop in function["parameters"]["properties"].items():
+            total += 3 + count(f"{name}:{prop['type']}:{prop['description']}")
+            if "enum" in prop:
+                total += sum(3 + count(value) for value in prop["enum"]) - 3
+        without = COUNTER.count_messages(WEATHER, model)
+        assert COUNTER.count_messages(WEATHER, model, [WEATHER_TOOL]) == without + total
+
+
+@pytest.mark.parametrize(
     ("model", "with_tool", "without"),
     [
         ("gpt-3.5-turbo", 105, 34),
@@ -357,9 +382,10 @@ def test_tool_choice() -> None:
         ("auto", 0),
         ("required", 0),
         ("none", 1),
-        (forced, 5),
+        (forced, 8),
+        ({"type": "function", "name": "foo"}, 8),
         ({"name": "foo"}, 5),
-        ({"type": "custom"}, 4),
+        ({"type": "custom"}, 7),
         ({"function": 1}, 4),
     ]:
         counted = COUNTER.count_messages(HELLO, GPT_35, tools, tool_choice=choice)

@@ -19,6 +19,7 @@ from tiktoken import registry
 from langchain_tamma_openai import tokens_encodings
 from langchain_tamma_openai.errors import ConfigurationError
 from langchain_tamma_openai.models import ModelCatalog
+from langchain_tamma_openai.tokens import TokenCounter
 from langchain_tamma_openai.tokens_encodings import (
     base_model_name,
     encode,
@@ -126,7 +127,8 @@ def test_loading_leaves_tiktoken_and_the_environment_alone(tmp_path: Path) -> No
         "assert os.listdir(os.environ['TIKTOKEN_CACHE_DIR']) == []\n"
         "print('fine')\n"
     )
-    environ = {**os.environ, "TIKTOKEN_CACHE_DIR": str(tmp_path)}
+    folders = dict.fromkeys(("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"), str(tmp_path))
+    environ = {**os.environ, **folders}
     done = subprocess.run(  # noqa: S603 - our own script
         [sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=False
     )
@@ -195,3 +197,22 @@ def test_long_text_without_long_blanks_is_encoded_in_one_piece() -> None:
 
 def test_lone_surrogates_are_counted() -> None:
     assert len(encode("a\ud800b", "o200k_base")) >= 3
+
+
+def test_a_text_counted_before_counts_the_same() -> None:
+    for text in ("x" * 100, "\ud800" * 70, "word " * 1_000):
+        first, again = (TokenCounter().count_text(text, "gpt-4o") for _ in range(2))
+        assert first == again == len(TokenCounter().token_ids(text, "gpt-4o"))
+        assert TokenCounter().count_text(text, "gpt-4") == len(
+            TokenCounter().token_ids(text, "gpt-4")
+        )
+
+
+def test_remembered_counts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens_encodings, "_MAX_REMEMBERED", 3)
+    monkeypatch.setattr(tokens_encodings, "_remembered", {})
+    for number in range(10):
+        TokenCounter().count_text(
+            f"{number} is a number in a text that is long enough to be kept" * 2, "o3"
+        )
+    assert 1 <= len(tokens_encodings._remembered) <= 3

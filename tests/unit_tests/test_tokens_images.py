@@ -160,8 +160,11 @@ def test_models_outside_the_tables_are_marked(model: str) -> None:
 def test_a_count_is_positive_symmetric_and_within_its_bound(
     width: int, height: int, model: str, detail: str
 ) -> None:
-    tokens = count_image(width, height, model, detail).tokens
+    image = count_image(width, height, model, detail)
+    tokens = image.tokens
     assert tokens >= 1
+    assert image.low_tokens is None or image.low_tokens <= tokens
+    assert image.high_tokens is None or image.high_tokens >= tokens
     assert tokens == count_image(height, width, model, detail).tokens
     unlimited = model.startswith(("gpt-5.6", "gpt-6")) and detail in {"original", "auto"}
     assert unlimited or tokens <= image_bound(model, detail).tokens

@@ -1,0 +1,316 @@
+"""One HTTP attempt of a run: leave to send it, and what is known of it when it is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from langchain_tamma_openai.chat_models.observing import answer_cost
+from langchain_tamma_openai.chat_models.received import Received
+from langchain_tamma_openai.kinds import ErrorKind
+from langchain_tamma_openai.resilience.classify import ErrorClassifier, class_names
+from langchain_tamma_openai.resilience.governors import Ending
+from langchain_tamma_openai.usage.record import (
+    AttemptOutcome,
+    AttemptRecord,
+    Delivery,
+    Measurement,
+)
+from langchain_tamma_openai.wire.usage import TokenUsage
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    import httpx2
+
+    from langchain_tamma_openai.chat_models.calls import Call
+    from langchain_tamma_openai.pricing_cost import Cost
+    from langchain_tamma_openai.resilience.governors import Passage
+    from langchain_tamma_openai.usage.run_log import RunLog
+
+_CLASSIFIER = ErrorClassifier()
+# What the HTTP libraries and the SDK raise before a request can have reached anyone.
+_NEVER_SENT = (
+    ".ConnectError",
+    ".ConnectTimeout",
+    ".PoolTimeout",
+    ".UnsupportedProtocol",
+    ".LocalProtocolError",
+    ".ProxyError",
+    ".InvalidURL",
+)
+_OUTCOMES = {
+    ErrorKind.CANCELLED: AttemptOutcome.ABORT,
+    ErrorKind.STREAM_INTERRUPTED: AttemptOutcome.CUT,
+    ErrorKind.MALFORMED_RESPONSE: AttemptOutcome.PARSE_FAILURE,
+    ErrorKind.REFUSAL: AttemptOutcome.REFUSAL,
+    ErrorKind.CONTENT_FILTER: AttemptOutcome.REFUSAL,
+}
+
+
+class Attempt:
+    """One attempt. It costs next to nothing where no one governs and no one watches.
+
+    Attributes:
+        response: The server's answer, once its headers are there.
+        received: What has arrived of the answer.
+    """
+
+    __slots__ = (
+        "_base_url",
+        "_began_at",
+        "_call",
+        "_log",
+        "_number",
+        "_over",
+        "_passage",
+        "_prices",
+        "_started_s",
+        "first_token_s",
+        "received",
+        "response",
+    )
+
+    def __init__(
+        self,
+        call: Call,
+        *,
+        passage: Passage | None = None,
+        log: RunLog | None = None,
+        base_url: str | None = None,
+        prices: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Prepare; nothing is asked, counted or sent yet.
+
+        Args:
+            call: What is sent.
+            passage: Leave of the governors; None where there are none.
+            log: Where it is written down; None where nobody watches.
+            base_url: Root of the API, without anything secret.
+            prices: The user's own prices.
+        """
+        self._call = call
+        self._passage = passage
+        self._log = log
+        self._base_url = base_url
+        self._prices = prices
+        self._over = False
+        self._number = 0
+        self.response: httpx2.Response | None = None
+        self.received = Received()
+        self.first_token_s: float | None = None
+
+    @property
+    def _is_watched(self) -> bool:
+        return self._log is not None or self._passage is not None
+
+    def enter(self) -> None:
+        """Ask for leave, and begin.
+
+        Raises:
+            TammaError: A governor refuses; nothing was sent.
+        """
+        if self._passage is not None:
+            self._passage.enter()
+        self._begin()
+
+    async def aenter(self) -> None:
+        """Ask for leave, and begin; see `enter`."""
+        if self._passage is not None:
+            await self._passage.aenter()
+        self._begin()
+
+    def _begin(self) -> None:
+        if not self._is_watched:
+            return
+        self._began_at = datetime.now(UTC)
+        self._started_s = time.monotonic()
+        if self._log is not None:
+            self._number = self._log.begin(self)
+
+    def answered(self, response: httpx2.Response) -> None:
+        """Take the answer, as soon as its headers are there.
+
+        Args:
+            response: The answer.
+        """
+        self.response = response
+        if self._passage is not None:
+            self._passage.observe(response.headers, response.status_code)
+
+    async def aanswered(self, response: httpx2.Response) -> None:
+        """Take the answer, as soon as its headers are there; see `answered`."""
+        self.response = response
+        if self._passage is not None:
+            await self._passage.aobserve(response.headers, response.status_code)
+
+    def token(self) -> None:
+        """Note when the first piece of the answer had arrived."""
+        if self.first_token_s is None and self._is_watched:
+            self.first_token_s = time.monotonic() - self._started_s
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Say how it ended; repeating it changes nothing.
+
+        Args:
+            error: What ended it; None for a success.
+        """
+        if (ending := self._end(error)) is not None and self._passage is not None:
+            if (refusal := _response_of(error)) is not None and self.response is None:
+                self._passage.observe(refusal.headers, refusal.status_code)
+            self._passage.leave(ending)
+
+    async def aend(self, error: BaseException | None = None) -> None:
+        """Say how it ended; see `end`."""
+        if (ending := self._end(error)) is not None and self._passage is not None:
+            if (refusal := _response_of(error)) is not None and self.response is None:
+                await self._passage.aobserve(refusal.headers, refusal.status_code)
+            await self._passage.aleave(ending)
+
+    def __enter__(self) -> Self:
+        """Use an attempt that has begun for a block, which ends it."""
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        """End it."""
+        self.end(error)
+
+    async def __aenter__(self) -> Self:
+        """Use an attempt that has begun for a block, which ends it."""
+        return self
+
+    async def __aexit__(
+        self, _kind: object, error: BaseException | None, _traceback: object
+    ) -> None:
+        """End it."""
+        await self.aend(error)
+
+    def close(self, error: BaseException | None) -> AttemptRecord | None:
+        """Describe it for the log that ends before the attempt does; its own end comes later.
+
+        Args:
+            error: What ended the run.
+        """
+        return None if self._over else self._described(error)
+
+    def _end(self, error: BaseException | None) -> Ending | None:
+        if self._over or not self._is_watched:
+            return None
+        record = self._described(error)
+        self._over = True
+        if self._log is not None:
+            self._log.close_open(self, record)
+        return Ending(
+            error,
+            sent=record.delivery is not Delivery.NEVER_SENT,
+            cost_usd=None if record.cost is None else record.cost.total_usd,
+            tokens=None if record.tokens is None else record.tokens.total_tokens,
+        )
+
+    def _described(self, error: BaseException | None) -> AttemptRecord:
+        delivery = self._delivery(error)
+        tokens, measurement = self._tokens(error, delivery)
+        facts = self.received.facts
+        model = facts.model if facts is not None else None
+        tier = facts.service_tier if facts is not None else None
+        response = self.response or _response_of(error)
+        return AttemptRecord(
+            run_id=self._run_id,
+            number=max(1, self._number),
+            started_at=self._began_at,
+            latency_s=time.monotonic() - self._started_s,
+            outcome=self._outcome(error),
+            delivery=delivery,
+            measurement=measurement,
+            requested_model=self._call.model,
+            model=model,
+            base_url=self._base_url,
+            api=self._call.api,
+            service_tier=tier,
+            status_code=None if response is None else response.status_code,
+            error_kind=None if error is None else _kind(error).value,
+            error_code=_text(getattr(error, "code", None)),
+            request_id=_text(None if response is None else response.headers.get("x-request-id")),
+            response_id=self.received.response_id,
+            tokens=tokens,
+            cost=self._cost(tokens, measurement),
+            time_to_first_token_s=self.first_token_s,
+        )
+
+    @property
+    def _run_id(self) -> UUID:
+        from uuid import UUID
+
+        return UUID(int=0) if self._log is None else self._log.run_id
+
+    def _outcome(self, error: BaseException | None) -> AttemptOutcome:
+        if error is None:
+            return AttemptOutcome.REFUSAL if self.received.is_refusal else AttemptOutcome.SUCCESS
+        if self.response is None or self.response.is_error:
+            kind = _kind(error)
+            return AttemptOutcome.ABORT if kind is ErrorKind.CANCELLED else AttemptOutcome.ERROR
+        return _OUTCOMES.get(_kind(error), AttemptOutcome.ERROR)
+
+    def _delivery(self, error: BaseException | None) -> Delivery:
+        if self.response is not None or _response_of(error) is not None or error is None:
+            return Delivery.ANSWERED
+        return Delivery.NEVER_SENT if _never_sent(error) else Delivery.SENT_OUTCOME_UNKNOWN
+
+    def _tokens(
+        self, error: BaseException | None, delivery: Delivery
+    ) -> tuple[TokenUsage | None, Measurement]:
+        facts = self.received.facts
+        if facts is not None and facts.tokens is not None:
+            return facts.tokens, Measurement.MEASURED
+        if delivery is Delivery.NEVER_SENT or _is_refused(error, self.response):
+            return TokenUsage(), Measurement.MEASURED
+        if delivery is Delivery.SENT_OUTCOME_UNKNOWN:
+            return None, Measurement.UNKNOWN
+        estimate = self.received.estimate(self._call)
+        return estimate, Measurement.UNKNOWN if estimate is None else Measurement.ESTIMATED
+
+    def _cost(self, tokens: TokenUsage | None, measurement: Measurement) -> Cost | None:
+        if tokens is None:
+            return None
+        if self.received.cost is not None and measurement is Measurement.MEASURED:
+            return self.received.cost
+        return answer_cost(
+            tokens,
+            self.received.facts,
+            self._call.model,
+            self._prices,
+            estimated=measurement is Measurement.ESTIMATED,
+            base_url=self._base_url,
+        )
+
+
+def _kind(error: BaseException) -> ErrorKind:
+    return _CLASSIFIER.classify(error).kind
+
+
+def _response_of(error: BaseException | None) -> httpx2.Response | None:
+    """Find the answer that an error is about, if it is about one."""
+    response = getattr(error, "response", None)
+    return response if hasattr(response, "status_code") else None
+
+
+def _is_refused(error: BaseException | None, response: httpx2.Response | None) -> bool:
+    """Whether the server answered with an error status, which is not billed."""
+    if response is None:
+        response = _response_of(error)
+    return response is not None and response.status_code >= 400  # noqa: PLR2004 - HTTP's own line
+
+
+def _never_sent(error: BaseException) -> bool:
+    link: BaseException | None = error
+    while link is not None:
+        if any(name.endswith(_NEVER_SENT) for name in class_names(link)):
+            return True
+        link = link.__cause__
+    return False
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

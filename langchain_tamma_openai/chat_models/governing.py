@@ -1,0 +1,260 @@
+"""What has a say in a model's calls: retries, limits, quota, circuit, fallbacks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import SecretStr
+
+from langchain_tamma_openai.chat_models.mixin import Mixin
+from langchain_tamma_openai.chat_models.observing import calculator
+from langchain_tamma_openai.chat_models.run_link import labels_of
+from langchain_tamma_openai.chat_models.settings import CLIENT_FIELDS, base_url
+from langchain_tamma_openai.pricing_region import is_regional
+from langchain_tamma_openai.resilience.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from langchain_tamma_openai.chat_models.calls import Call
+    from langchain_tamma_openai.chat_models.run_link import RunLink
+    from langchain_tamma_openai.resilience.deadline import Deadline
+    from langchain_tamma_openai.resilience.fallback import FallbackStep
+    from langchain_tamma_openai.resilience.governors import Governors, Passage
+    from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
+    from langchain_tamma_openai.resilience.quota import QuotaInfo, QuotaKey, QuotaMemory
+
+_DEFAULT_MAX_RETRIES = 2
+_NO_ACCOUNT = "no-account"
+_RATE_LIMIT_HEADERS = (
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-remaining-tokens",
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-limit-tokens",
+)
+
+
+class GoverningMixin(Mixin):
+    """Finds the governors of each call, and tells what they know."""
+
+    @property
+    def _retry_policy(self) -> RetryPolicy:
+        if self.retry is not None:
+            return self.retry
+        retries = _DEFAULT_MAX_RETRIES if self.max_retries is None else self.max_retries
+        return RetryPolicy.from_max_retries(retries)
+
+    # --- asking for leave ---
+
+    def _settle_governors(self) -> None:
+        """Read the settings once; called when the model is made.
+
+        Raises:
+            ConfigurationError: One of them cannot be used.
+        """
+        limiter = getattr(self.rate_limiter, "per_attempt", None)
+        if limiter is not None:
+            # LangChain asks once per run; here each attempt asks for itself.
+            self.rate_limiter = limiter()
+        if self.fallback_models is not None:
+            from langchain_tamma_openai.resilience.fallback import FallbackPolicy
+
+            self._fallback_policy = FallbackPolicy.of(self.fallback_models)
+        if self.budget is not None:
+            from langchain_tamma_openai.chat_models.treasury import BudgetTreasury
+
+            self._treasury = BudgetTreasury.of(self.budget)
+        if self.usage_tracker is not None:
+            self._attach_tracker()
+        _check_kind(self.circuit_breaker, "guard", "circuit_breaker", "a CircuitBreaker")
+        if self.quota_memory is not False:
+            _check_kind(self.quota_memory, "guard", "quota_memory", "a QuotaMemory, or False")
+        self._gather()
+
+    def _attach_tracker(self) -> None:
+        """Listen to every run of this model on behalf of its tracker."""
+        _check_kind(self.usage_tracker, "accepts_usage_records", "usage_tracker", "a UsageTracker")
+        from langchain_tamma_openai.usage.callbacks import UsageCallbackHandler
+
+        handler = UsageCallbackHandler(self.usage_tracker)
+        if self.callbacks is None or isinstance(self.callbacks, list):
+            self.callbacks = [*(self.callbacks or ()), handler]
+        else:
+            self.callbacks = self.callbacks.copy()
+            self.callbacks.add_handler(handler, inherit=False)
+
+    def _gather(self) -> None:
+        """Put the governors together, or leave None where there are none."""
+        quota = self._quota
+        members = (self._treasury, self._limiter, quota, self.circuit_breaker)
+        if all(member is None for member in members):
+            self._governors = None
+            return
+        from langchain_tamma_openai.resilience.governors import Governors
+
+        self._governors = Governors(*members)
+
+    @property
+    def _limiter(self) -> Any:
+        return self.rate_limiter if hasattr(self.rate_limiter, "per_attempt") else None
+
+    @property
+    def _quota(self) -> QuotaMemory | None:
+        return self.quota_memory or None
+
+    def _passage(self, call: Call, deadline: Deadline, link: RunLink | None) -> Passage | None:
+        """Prepare to ask for leave to send one request; None where nobody is to be asked."""
+        governors: Governors | None = self._governors
+        if governors is None:
+            return None
+        from langchain_tamma_openai.chat_models.sizing import rough_tokens
+        from langchain_tamma_openai.resilience.governors import Need
+
+        upper_usd, upper_tokens = None, None
+        labels: dict[str, object] = {}
+        if governors.treasury is not None:
+            upper_usd, upper_tokens = self._upper_bound(call)
+            labels = labels_of(call, link)
+        need = Need(
+            model=call.model,
+            base_url=base_url(self),
+            limit_key=self._limit_key(call.model),
+            quota_key=self._quota_key,
+            tokens=rough_tokens(call.payload) if governors.limiter is not None else 0,
+            upper_usd=upper_usd,
+            upper_tokens=upper_tokens,
+            labels=labels,
+            left_s=deadline.left_s,
+        )
+        return governors.passage(need)
+
+    def _upper_bound(self, call: Call) -> tuple[Decimal | None, int | None]:
+        root = base_url(self)
+        bound = calculator(self.price_overrides).upper_bound(
+            call.payload, call.model, regional=root is not None and is_regional(root)
+        )
+        return bound.usd, bound.tokens
+
+    async def _awarm(self, call: Call) -> None:
+        """Load what the first bound needs in a thread: it would hold up the event loop."""
+        if self._treasury is None or self._is_warm:
+            return
+        await asyncio.to_thread(self._upper_bound, call)
+        self._is_warm = True
+
+    @property
+    def _account(self) -> str:
+        """Name the account for those who keep count of it; never the key itself."""
+        from langchain_tamma_openai.keys import hash_api_key
+
+        key = self.openai_api_key
+        return hash_api_key(key) if isinstance(key, SecretStr) else _NO_ACCOUNT
+
+    @property
+    def _quota_key(self) -> QuotaKey | None:
+        if not isinstance(self.openai_api_key, SecretStr):
+            return None
+        from langchain_tamma_openai.resilience.quota import QuotaKey
+
+        return QuotaKey(self._account, base_url(self))
+
+    def _limit_key(self, model: str) -> str:
+        from langchain_tamma_openai.checks import safe_url
+
+        root = base_url(self)
+        return f"{'openai' if root is None else safe_url(root)}|{self._account}|{model}"
+
+    # --- fallbacks ---
+
+    def _serving(self, step: FallbackStep) -> Self:
+        """Return the model that makes a call as a fallback wants it."""
+        if step.api_key is None and step.base_url is None:
+            return self
+        key = (step.api_key, step.base_url)
+        if key not in self._others:
+            changes: dict[str, Any] = {"openai_organization": None, "openai_project": None}
+            if step.api_key is not None:
+                changes["openai_api_key"] = step.api_key
+            if step.base_url is not None:
+                changes["openai_api_base"] = step.base_url
+            self._others[key] = self._with_account(changes)
+        other: Self = self._others[key]
+        return other
+
+    def _with_account(self, changes: Mapping[str, Any]) -> Self:
+        other = self.model_copy(update=changes)
+        other._clients = None
+        other._others = {}
+        for name in CLIENT_FIELDS:
+            other.__dict__.pop(name, None)
+        return other
+
+    # --- what is known ---
+
+    def _note_failure(self, error: Exception) -> None:
+        """Remember what an error says about the account and its rate limits."""
+        if (info := getattr(error, "rate_limit", None)) is not None:
+            self._rate_limits[getattr(error, "model", None) or self.model_name] = info
+        if self.quota_memory is not None or self._quota_key is None:
+            return
+        from langchain_tamma_openai.resilience.quota import QuotaMemory, quota_code
+
+        if quota_code(error) is None or getattr(error, "response", None) is None:
+            return
+        # The first sign of a dry account: remembered from now on, so that not every call asks.
+        self.quota_memory = QuotaMemory()
+        self.quota_memory.guard(self._quota_key).__enter__().__exit__(type(error), error, None)
+        self._gather()
+
+    def _read_rate_limit(self, response: httpx2.Response, model: str) -> RateLimitInfo | None:
+        headers = response.headers
+        if not any(name in headers for name in _RATE_LIMIT_HEADERS):
+            return None
+        from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
+
+        info = RateLimitInfo.from_headers(headers)
+        if not info:
+            return None
+        self._rate_limits[model] = info
+        return info
+
+    def rate_limit_status(self, model: str | None = None) -> RateLimitInfo:
+        """Tell the rate limits of a model as they are known now, without asking the server.
+
+        Args:
+            model: Its name; this instance's own when left out.
+
+        Returns:
+            What the rate limiter sees where there is an `OpenAIRateLimiter`; else what the last
+            answer or error of this instance said. Unknown values are None.
+        """
+        name = model or self.model_name
+        if self._limiter is not None:
+            status: RateLimitInfo = self._limiter.status(self._limit_key(name))
+            return status
+        from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
+
+        found: RateLimitInfo | None = self._rate_limits.get(name)
+        return found or RateLimitInfo()
+
+    def quota_status(self) -> QuotaInfo | None:
+        """Tell what is remembered of an account that ran dry; None when nothing is."""
+        if self._quota is None or self._quota_key is None:
+            return None
+        return self._quota.info(self._quota_key)
+
+    def clear_quota(self) -> None:
+        """Forget that the account ran dry, because somebody paid."""
+        if self._quota is not None and self._quota_key is not None:
+            self._quota.clear(self._quota_key)
+
+
+def _check_kind(value: object, method: str, field: str, expected: str) -> None:
+    if value is None or hasattr(value, method):
+        return
+    from langchain_tamma_openai.resilience.bounds import refuse
+
+    refuse(field, value, expected)

@@ -1,0 +1,98 @@
+"""Hooks of LangChain at which a call's link to its callbacks is sent along, or taken out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from langchain_tamma_openai.chat_models.mixin import Mixin
+from langchain_tamma_openai.chat_models.run_link import LINK, RunLink, linked, without_link
+
+if TYPE_CHECKING:
+    from langchain_core.callbacks import (
+        AsyncCallbackManagerForLLMRun,
+        CallbackManagerForLLMRun,
+    )
+    from langchain_core.language_models import LanguageModelInput
+    from langchain_core.messages import AIMessageChunk, BaseMessage
+    from langchain_core.outputs import ChatResult
+    from langchain_core.runnables import RunnableConfig
+
+    from langchain_tamma_openai.prompts.model import RenderedPrompt
+
+
+class LinkingMixin(Mixin):
+    """Ties each run to its callbacks, whichever way LangChain begins it."""
+
+    if TYPE_CHECKING:
+
+        def _rendered_prompt(self) -> RenderedPrompt | None: ...
+
+    def stream(
+        self,
+        input: LanguageModelInput,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        """Stream an answer; see LangChain's `BaseChatModel.stream`."""
+        config, kwargs = linked(config, self.callbacks, kwargs)
+        return super().stream(input, config, stop=stop, **kwargs)
+
+    def astream(
+        self,
+        input: LanguageModelInput,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        """Stream an answer; see LangChain's `BaseChatModel.astream`."""
+        config, kwargs = linked(config, self.callbacks, kwargs)
+        return super().astream(input, config, stop=stop, **kwargs)
+
+    def _generate_with_cache(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        kwargs[LINK] = RunLink.of(run_manager, is_invoke=True)
+        return super()._generate_with_cache(messages, stop, run_manager, **kwargs)
+
+    async def _agenerate_with_cache(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        link = RunLink.of(run_manager, is_invoke=True)
+        kwargs[LINK] = link
+        try:
+            return await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
+        except asyncio.CancelledError as error:
+            link.abandoned(error)
+            raise
+
+    def _iter_v2_events(self, messages: list[BaseMessage], **kwargs: Any) -> Iterator[Any]:
+        kwargs.setdefault(LINK, RunLink.of(kwargs["run_manager"], is_invoke=False))
+        return super()._iter_v2_events(messages, **kwargs)
+
+    def _aiter_v2_events(self, messages: list[BaseMessage], **kwargs: Any) -> AsyncIterator[Any]:
+        kwargs.setdefault(LINK, RunLink.of(kwargs["run_manager"], is_invoke=False))
+        return super()._aiter_v2_events(messages, **kwargs)
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        text: str = super()._get_llm_string(stop=stop, **without_link(kwargs))
+        # What a registry holds under an id is no part of the serialised model.
+        prompt = self._rendered_prompt()
+        return text if prompt is None else f"{text}---system_prompt:{prompt.hash}"
+
+    def _get_invocation_params(
+        self, stop: list[str] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        return super()._get_invocation_params(stop=stop, **without_link(kwargs))

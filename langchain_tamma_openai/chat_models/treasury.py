@@ -1,0 +1,83 @@
+"""The budgets of a model, as one governor of its calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Self
+
+from langchain_tamma_openai.resilience.bounds import refuse
+from langchain_tamma_openai.usage.budget import Budget, areserve_all, reserve_all
+
+if TYPE_CHECKING:
+    from langchain_tamma_openai.resilience.governors import Need
+    from langchain_tamma_openai.usage.budget import BudgetReservation, BudgetStatus
+
+_USUAL_WAIT_S = 30.0
+
+
+class BudgetTreasury:
+    """Reserves with all budgets of a model, or with none."""
+
+    def __init__(self, budgets: Iterable[Budget]) -> None:
+        """Keep the budgets.
+
+        Args:
+            budgets: All that hold for the model.
+        """
+        self._budgets = tuple(budgets)
+
+    @classmethod
+    def of(cls, value: object) -> Self:
+        """Read what a user gave as `budget`: one, or several.
+
+        Args:
+            value: The setting.
+
+        Raises:
+            ConfigurationError: It is neither.
+        """
+        budgets = [value] if isinstance(value, Budget) else value
+        if not isinstance(budgets, list | tuple) or not budgets:
+            return refuse("budget", value, "a Budget, or a list of them")
+        for budget in budgets:
+            if not isinstance(budget, Budget):
+                return refuse("budget", budget, "a Budget, or a list of them")
+        return cls(budgets)
+
+    def statuses(self) -> list[BudgetStatus]:
+        """Describe the budgets that hold for every call, whoever it is for."""
+        return [budget.status() for budget in self._budgets if not budget.scope]
+
+    def reserve(self, need: Need) -> BudgetReservation:
+        """Reserve the most that a request can cost.
+
+        Args:
+            need: The request.
+
+        Raises:
+            BudgetExceededError: There is not enough left.
+        """
+        return reserve_all(
+            self._budgets,
+            need.upper_usd,
+            need.upper_tokens,
+            need.labels,
+            wait_s=_wait_s(need),
+        )
+
+    async def areserve(self, need: Need) -> BudgetReservation:
+        """Reserve the most that a request can cost; see `reserve`."""
+        return await areserve_all(
+            self._budgets,
+            need.upper_usd,
+            need.upper_tokens,
+            need.labels,
+            wait_s=_wait_s(need),
+        )
+
+
+def _wait_s(need: Need) -> float | None:
+    """Wait as long as each budget does, and no longer than the call may."""
+    if need.left_s is None or need.left_s >= _USUAL_WAIT_S:
+        return None
+    return need.left_s

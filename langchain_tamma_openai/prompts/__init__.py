@@ -1,0 +1,1 @@
+"""System prompts: kept in versions, rendered in one pass, put in front of a conversation."""

@@ -1,0 +1,130 @@
+"""Amounts that a budget counts: dollars as exact decimals, tokens as whole numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from typing import NoReturn
+
+from langchain_tamma_openai.checks import shown
+from langchain_tamma_openai.pricing_cost import EXACT
+
+MOST_USD = Decimal(10) ** 18
+MOST_TOKENS = 2**62
+"""What a database's 64-bit integer holds, with room for sums."""
+# Finer than any price per token; with `MOST_USD` it keeps every sum within `EXACT`.
+_PLACES = 40
+_FINEST = Decimal(1).scaleb(-_PLACES)
+ZERO = Decimal(0)
+
+Refuse = Callable[[str, object, str], NoReturn]
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """Dollars and tokens together; they add and subtract exactly."""
+
+    usd: Decimal = ZERO
+    tokens: int = 0
+
+    def __add__(self, other: Amounts) -> Amounts:
+        """Add both."""
+        return Amounts(EXACT.add(self.usd, other.usd), self.tokens + other.tokens)
+
+    def __sub__(self, other: Amounts) -> Amounts:
+        """Subtract both."""
+        return Amounts(EXACT.subtract(self.usd, other.usd), self.tokens - other.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The most that a call can use, or what it did use; None where nobody knows."""
+
+    usd: Decimal | None = None
+    tokens: int | None = None
+
+    @property
+    def counted(self) -> Amounts:
+        """Give the known part; what is unknown adds nothing."""
+        return Amounts(self.usd or ZERO, self.tokens or 0)
+
+    def or_else(self, other: Bound) -> Bound:
+        """Fill what is unknown here from another bound."""
+        return Bound(
+            other.usd if self.usd is None else self.usd,
+            other.tokens if self.tokens is None else self.tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetLimits:
+    """The limits of a budget; None where there is none.
+
+    Attributes:
+        usd: In US dollars.
+        tokens: In tokens, input and output together.
+    """
+
+    usd: Decimal | None = None
+    tokens: int | None = None
+
+
+def read_usd(value: object, field: str, refuse: Refuse) -> Decimal | None:
+    """Read an amount of dollars, exactly as it is written.
+
+    Args:
+        value: A `Decimal`, a whole number, a float (read as it prints: 0.1 is 0.1), a text such as
+            "12.50", or None.
+        field: Name of the argument, for the message.
+        refuse: Raises the error for a wrong value.
+
+    Returns:
+        The amount; what is finer than 40 decimal places is rounded up.
+    """
+    expected = "an amount in dollars, 0 or more, such as Decimal('12.50')"
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, Decimal | int | float | str):
+        refuse(field, value, expected)
+    try:
+        amount = Decimal(value) if isinstance(value, Decimal | int | str) else Decimal(repr(value))
+    except InvalidOperation:
+        refuse(field, value, expected)
+    if not amount.is_finite() or amount < 0 or amount > MOST_USD:
+        refuse(field, value, expected)
+    exponent = amount.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -_PLACES:
+        return amount.quantize(_FINEST, ROUND_CEILING, EXACT)
+    return amount.copy_abs()  # a zero with a sign is 0; `abs` would round
+
+
+def read_tokens(value: object, field: str, refuse: Refuse) -> int | None:
+    """Read a number of tokens.
+
+    Args:
+        value: A whole number of at least 0, or None.
+        field: Name of the argument, for the message.
+        refuse: Raises the error for a wrong value.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_TOKENS:
+        refuse(field, value, "a whole number of tokens, 0 or more")
+    return value
+
+
+def refuse_argument(field: str, value: object, expected: str) -> NoReturn:
+    """Refuse an argument of a call.
+
+    Args:
+        field: Its name.
+        value: What was given; shown without secrets.
+        expected: What it must be.
+
+    Raises:
+        InvalidParameterError: Always.
+    """
+    from langchain_tamma_openai.errors import InvalidParameterError
+
+    raise InvalidParameterError(f"{field}: got {shown(value)}, must be {expected}", param=field)

@@ -1,0 +1,159 @@
+"""The attempts of a model run while it goes on, for whoever writes the run down at its end.
+
+A callback handler learns of a run first and last, the model makes the attempts in between. The
+handler says that it watches a run, by the run's id; the model hands it a log; at the end the
+handler takes the attempts out of it. A run that nobody watches has no log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Protocol
+from uuid import UUID
+
+from langchain_tamma_openai.usage.record import AttemptOutcome, AttemptRecord
+
+__all__ = ["OpenAttempt", "RunLog", "RunWatcher", "unwatch", "watch", "watchers"]
+
+_MOST_WATCHED = 20_000
+_watched: dict[UUID, list[RunWatcher]] = {}
+
+
+class RunWatcher(Protocol):
+    """Writes a run down at its end."""
+
+    def on_run_log(self, log: RunLog) -> None:
+        """Take the log of a run that has begun."""
+
+
+class OpenAttempt(Protocol):
+    """An attempt that is under way."""
+
+    def close(self, error: BaseException | None) -> AttemptRecord | None:
+        """End it and describe it; None when it has ended before.
+
+        Args:
+            error: What ended it; None for a success.
+        """
+
+
+class RunLog:
+    """Attempts of one run, in order, and what only the model knows about the run.
+
+    Attributes:
+        run_id: LangChain's id of the run.
+        facts: "requested_model", "api", "user", "fallback", "prompt_id", "prompt_version" and the
+            like, as far as they apply.
+    """
+
+    __slots__ = ("_open", "_records", "facts", "run_id")
+
+    def __init__(self, run_id: UUID, facts: Mapping[str, object] | None = None) -> None:
+        """Begin without attempts.
+
+        Args:
+            run_id: LangChain's id of the run.
+            facts: What is known from the start.
+        """
+        self.run_id = run_id
+        self.facts: dict[str, object] = dict(facts or {})
+        self._records: list[AttemptRecord] = []
+        self._open: OpenAttempt | None = None
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts were begun."""
+        return len(self._records) + (self._open is not None)
+
+    def begin(self, attempt: OpenAttempt) -> int:
+        """Take an attempt that begins, and return its number, from 1.
+
+        Args:
+            attempt: To be closed if nobody else does.
+        """
+        self._open = attempt
+        return len(self._records) + 1
+
+    def forget(self) -> None:
+        """Drop the open attempt: nothing was sent."""
+        self._open = None
+
+    def add(self, record: AttemptRecord) -> None:
+        """Take the description of an attempt that has ended.
+
+        Args:
+            record: The same attempt.
+        """
+        self._open = None
+        self._records.append(record)
+
+    def close_open(self, attempt: OpenAttempt, record: AttemptRecord) -> None:
+        """Take the description of an attempt, unless the log has closed it before.
+
+        Args:
+            attempt: The attempt that has ended.
+            record: Its description.
+        """
+        if self._open is attempt:
+            self.add(record)
+
+    def relabel(self, outcome: AttemptOutcome) -> None:
+        """Say what became of the last attempt: it is repeated, or another model is asked.
+
+        Args:
+            outcome: Its outcome in the light of that.
+        """
+        if self._records:
+            self._records[-1] = replace(self._records[-1], outcome=outcome)
+
+    def finish(self, error: BaseException | None = None) -> tuple[AttemptRecord, ...]:
+        """Return all attempts; one that is still open ends now.
+
+        Args:
+            error: What ended the run; None for a success.
+        """
+        if self._open is not None and (record := self._open.close(error)) is not None:
+            self.add(record)
+        return tuple(self._records)
+
+
+def watch(run_id: UUID, watcher: RunWatcher) -> None:
+    """Ask for the log of a run that is about to begin.
+
+    Args:
+        run_id: LangChain's id of the run.
+        watcher: Who asks.
+    """
+    if len(_watched) >= _MOST_WATCHED:
+        # Runs that never end must not fill the memory; the oldest go first.
+        _watched.pop(next(iter(_watched)), None)
+    _watched.setdefault(run_id, []).append(watcher)
+
+
+def unwatch(run_id: UUID, watcher: RunWatcher) -> None:
+    """Forget that someone watches a run, because it is over.
+
+    Args:
+        run_id: LangChain's id of the run.
+        watcher: Who.
+    """
+    found = _watched.get(run_id)
+    if found is None:
+        return
+    left = [other for other in found if other is not watcher]
+    if left:
+        _watched[run_id] = left
+    else:
+        _watched.pop(run_id, None)
+
+
+def watchers(run_id: UUID | None) -> list[RunWatcher]:
+    """Return who watches a run.
+
+    Args:
+        run_id: LangChain's id of the run; None for a run without callbacks.
+    """
+    if run_id is None or not _watched:
+        return []
+    return _watched.get(run_id, [])
