@@ -43,8 +43,6 @@ from langchain_tamma_openai.chat_models.settings import (
     check_allowed,
     settle,
 )
-from langchain_tamma_openai.chat_models.stream_run import StreamRun
-from langchain_tamma_openai.chat_models.streaming import astream_answer, stream_answer
 from langchain_tamma_openai.chat_models.structured import StructuredOutputMixin
 from langchain_tamma_openai.models import warn_if_shut_down
 from langchain_tamma_openai.wire.completions import AnswerFacts, parse_body, refusing_odd_answers
@@ -254,6 +252,9 @@ class ChatTammaOpenAI(
         stream_usage: bool | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
+        from langchain_tamma_openai.chat_models.stream_run import StreamRun
+        from langchain_tamma_openai.chat_models.streaming import stream_answer
+
         link = kwargs.pop(LINK, None)
         run = StreamRun(
             self, messages, stop, kwargs, link, stream_usage=stream_usage, is_async=False
@@ -269,6 +270,9 @@ class ChatTammaOpenAI(
         stream_usage: bool | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
+        from langchain_tamma_openai.chat_models.stream_run import StreamRun
+        from langchain_tamma_openai.chat_models.streaming import astream_answer
+
         link = kwargs.pop(LINK, None)
         run = StreamRun(
             self, messages, stop, kwargs, link, stream_usage=stream_usage, is_async=True

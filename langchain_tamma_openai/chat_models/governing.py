@@ -13,7 +13,6 @@ from langchain_tamma_openai.chat_models.mixin import Mixin
 from langchain_tamma_openai.chat_models.observing import calculator
 from langchain_tamma_openai.chat_models.run_link import labels_of
 from langchain_tamma_openai.chat_models.settings import CLIENT_FIELDS, base_url
-from langchain_tamma_openai.pricing_region import is_regional
 from langchain_tamma_openai.resilience.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -132,6 +131,8 @@ class GoverningMixin(Mixin):
         return governors.passage(need)
 
     def _upper_bound(self, call: Call) -> tuple[Decimal | None, int | None]:
+        from langchain_tamma_openai.pricing_region import is_regional
+
         root = base_url(self)
         bound = calculator(self.price_overrides).upper_bound(
             call.payload, call.model, regional=root is not None and is_regional(root)

@@ -14,7 +14,6 @@ from langchain_tamma_openai.chat_models.tracing import is_traced
 from langchain_tamma_openai.checks import safe_url
 from langchain_tamma_openai.resilience.deadline import Deadline
 from langchain_tamma_openai.resilience.retry import Retries
-from langchain_tamma_openai.usage.record import AttemptOutcome
 from langchain_tamma_openai.usage.run_log import RunLog, watchers
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ class Run:
             self._fallbacks = Fallbacks(policy, FallbackStep(self.call.model))
         step = self._fallbacks.next(error)
         if self.log is not None:
-            self.log.relabel(AttemptOutcome.FALLBACK_LOSER)
+            self.log.relabel("fallback_loser")
             self.log.facts["fallback"] = None if step.reason is None else step.reason.value
         self.target = self._model._serving(step)
         self.call = self._new_call({**self._options, "model": step.model})
@@ -123,7 +122,7 @@ class Run:
     def attempt(self) -> Attempt:
         """Prepare one attempt; it has to be entered before anything is sent."""
         if self.log is not None and self.retries.attempts > 1:
-            self.log.relabel(AttemptOutcome.RETRY)
+            self.log.relabel("retry")
         passage = self.target._passage(self.call, self.retries.deadline, self._link)
         if passage is None and self.log is None:
             return Attempt(self.call)
