@@ -35,11 +35,14 @@ _SHOWN = 4
 _WORD = re.compile(r"[^\W\d_]+")
 _CODE_LINE = re.compile(
     r"[ \t]{0,80}(?:"
-    r"(?:async )?def \w+\(|class \w+[(:{]|from [\w.]{1,80} import |import [\w.{*]+|#include\b|@\w+$"
-    r"|(?:export )?(?:const|let|var|function|interface|enum) \w+|(?:public|private|static) \w+"
-    r"|fn \w+|func \w+|return\b[^.\n]{0,80};|SELECT \S|INSERT INTO |CREATE TABLE |\$ \w+"
-    r"|Traceback \(most recent|\w{1,40}(?:Error|Exception): |[}\])]+;?$"
-    r"|\w{1,40}(?:\.\w{1,40})?\([^\n]{0,80}\);?$|</?[a-z]\w{0,20}[ >])"
+    r"(?:async )?def \w+\(|class \w+(?:\([^)]{0,80}\))?:$|(?:export |public )?class \w[^.]{0,60}\{$"
+    r"|from [\w.]{1,80} import |import [\w.]{1,80}(?: as \w+)?;?$|import \{|#include\b"
+    r"|(?:export )?(?:const|let|var) \w+ ?[:=]|(?:export |async )*function \w*\("
+    r"|(?:interface|enum|struct) \w+ ?\{|(?:fn|func) \w+\("
+    r"|(?:public|private|protected|static) (?:[\w<>\[\]]{1,40} ){0,3}\w{1,40}\("
+    r"|return\b[^.]{0,80};|SELECT \S|INSERT INTO |CREATE TABLE |\$ [a-z]|Traceback \(most recent"
+    r"|\w{1,40}(?:Error|Exception): |[}\])]+;?$|\w{1,40}(?:\.\w{1,40})?\([^\n]{0,80}\);?$"
+    r"|</?[a-z]\w{0,20}[ >])"
 )
 _FILE = re.compile(r"\w\.(?:py|js|ts|tsx|jsx|go|rs|java|rb|php|cpp|cs|sql|sh|ya?ml|json|toml)\b")
 _CALL = re.compile(r"\w\(\)|[a-z]_[a-z]")
@@ -199,7 +202,7 @@ def _structure_points(page: _Page) -> list[_Point]:
     elif page.text.count("`") > 1:
         points.append(("code", 2, "inline code"))
     if lines := page.line_count(_CODE_LINE, 5):
-        points.append(("code", 2 * lines, f"{lines} line(s) of code"))
+        points.append(("code", 3 * lines, f"{lines} line(s) of code"))
     if "." in page.text and (files := page.count(_FILE, 2)):
         points.append(("code", 2 * files, "names of source files"))
     if ("_" in page.text or "()" in page.text) and (calls := page.count(_CALL, 2)):
