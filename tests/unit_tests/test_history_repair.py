@@ -157,7 +157,7 @@ def test_repair_sends_a_repaired_copy_and_logs_it(caplog: pytest.LogCaptureFixtu
 
 def test_repair_refuses_what_it_cannot_mend() -> None:
     with pytest.raises(InvalidParameterError, match="narrator"):
-        HistoryChecker("repair").apply([ChatMessage("x", role="narrator")])
+        HistoryChecker("repair").apply([ChatMessage(content="x", role="narrator")])
 
 
 def test_repair_leaves_alone_what_openai_takes() -> None:
