@@ -265,7 +265,7 @@ def test_rules_that_are_none_are_refused(arguments: dict[str, Any]) -> None:
         AdaptiveParameters(**arguments)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=500))
 def test_any_text_can_be_read(text: str) -> None:
     reading = read_text(text)

@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import (
     AIMessage,
@@ -123,6 +123,7 @@ _MESSAGE: st.SearchStrategy[BaseMessage] = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(_MESSAGE, max_size=8), st.sampled_from(["chat_completions", "responses"]))
 def test_any_history_of_known_roles_can_be_repaired(messages: list[BaseMessage], api: Api) -> None:
     before = deepcopy(messages)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langchain_tamma_openai.errors import ConfigurationError, InvalidParameterError
@@ -84,6 +84,7 @@ def test_adjust_warns_once_and_names_old_and_new_values() -> None:
     [
         ({"temperature": 3}, "gpt-4.1", "chat_completions", {"temperature": (3, 2)}),
         ({"temperature": "0.5"}, "gpt-4.1", "responses", {"temperature": ("0.5", 0.5)}),
+        ({"top_p": "-1"}, "gpt-4.1", "responses", {"top_p": ("-1", 0)}),
         ({"top_p": -1}, "gpt-4.1", "responses", {"top_p": (-1, 0)}),
         ({"max_tokens": 10.0}, "gpt-4.1", "chat_completions", {"max_tokens": (10.0, 10)}),
         ({"max_output_tokens": 5}, "gpt-4.1", "responses", {"max_output_tokens": (5, 16)}),
@@ -166,6 +167,8 @@ def test_adjust_sends_the_nearest_thing_that_is_accepted(
         {"temperature": float("nan")},
         {"temperature": True},
         {"n": 0},
+        {"n": 0.0},
+        {"n": "1.5"},
         {"max_tokens": -1},
         {"service_tier": "slow"},
         {"reasoning_effort": "hard"},
@@ -227,6 +230,7 @@ _VALUE = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_s
 _NAMES = ["temperature", "n", "stop", "logit_bias", "reasoning_effort", "metadata"]
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(_NAMES),
