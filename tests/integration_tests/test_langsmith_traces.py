@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tracers.langchain import LangChainTracer
 from langsmith_receiver import Receiver, receiving, tracing_client
@@ -115,7 +115,11 @@ def test_a_streamed_run_carries_tokens_and_cost(
 def test_every_model_run_of_a_batch_and_of_a_chain_carries_its_own(
     mock: LLMock, ledger: Ledger, receiver: Receiver
 ) -> None:
-    questions = ["Hello", "A much longer question about tokens and what they cost", "Why?"]
+    questions: list[Any] = [
+        "Hello",
+        "A much longer question about tokens and what they cost",
+        "Why?",
+    ]
     with tracing_client(receiver) as client:
         (model(mock) | str).batch(questions, config(client, ledger))
     assert len(ledger.records) == 3
@@ -135,7 +139,7 @@ def test_the_model_runs_of_an_agent_carry_tokens_and_cost(
     mock.call_tool("add", {"a": 1, "b": 2})
     agent = create_agent(model(mock), tools=[add])
     with tracing_client(receiver) as client:
-        agent.invoke({"messages": [("user", "1 + 2?")]}, config(client, ledger))
+        agent.invoke({"messages": [HumanMessage("1 + 2?")]}, config(client, ledger))
     assert len(ledger.records) == 2
     for record in ledger.records:
         assert_equal(receiver, record)
