@@ -165,28 +165,28 @@ class PreparingMixin(Mixin):
 
         return default_policy(base_url(self))
 
-    def _judged(self, payload: dict[str, Any], api: Api) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _judged(
+        self, params: dict[str, Any], api: Api, policy: ParameterPolicy
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Judge the parameters of a request, and change them where the policy says so.
 
         Args:
-            payload: The body.
+            params: All parameters of the call.
             api: The API that carries it.
+            policy: What to do about a parameter that would be refused.
 
         Returns:
-            The body to send, and notes for the answer's `response_metadata`.
+            The parameters to send, and notes for the answer's `response_metadata`.
 
         Raises:
             InvalidParameterError: A parameter would be refused, and must not be changed.
         """
-        policy = self._policy_of_parameters
-        if policy == "off":
-            return payload, {}
         from langchain_tamma_openai.parameters.problems import ParameterAdjustedWarning
         from langchain_tamma_openai.parameters.validator import ParameterValidator
 
-        applied = ParameterValidator(policy).decide(payload, str(payload.get("model")), api)
+        applied = ParameterValidator(policy).decide(params, str(params.get("model")), api)
         if applied.warning is None:
-            return payload, {}
+            return params, {}
         warnings.warn(applied.warning, ParameterAdjustedWarning, stacklevel=2)
         return applied.params, {
             "parameter_changes": [change.as_metadata() for change in applied.changes]
