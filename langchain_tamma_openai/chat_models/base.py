@@ -193,7 +193,7 @@ class ChatTammaOpenAI(
             return responses_payload(
                 messages, params, use_previous_response_id=self.use_previous_response_id
             )
-        developer_role = _O_SERIES.match(str(params.get("model"))) is not None
+        developer_role = _O_SERIES.match(self.model_name) is not None
         wire = messages_to_completions(messages, developer_role=developer_role)
         return {**params, "messages": wire}
 
