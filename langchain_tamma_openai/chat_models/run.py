@@ -12,6 +12,7 @@ from langchain_tamma_openai.chat_models.attempts import Attempt
 from langchain_tamma_openai.chat_models.settings import base_url
 from langchain_tamma_openai.chat_models.tracing import is_traced
 from langchain_tamma_openai.checks import safe_url
+from langchain_tamma_openai.error_base import TammaError
 from langchain_tamma_openai.resilience.deadline import Deadline
 from langchain_tamma_openai.resilience.retry import Retries
 from langchain_tamma_openai.usage.run_log import RunLog, watchers
@@ -97,14 +98,22 @@ class Run:
         if self._fallbacks is None:
             from langchain_tamma_openai.resilience.fallback import Fallbacks, FallbackStep
 
-            self._fallbacks = Fallbacks(policy, FallbackStep(self.call.model))
-        step = self._fallbacks.next(error)
+            first = FallbackStep(self.call.model)
+            self._fallbacks = Fallbacks(policy, first, self._model.allowed_models)
+        self._turn_to_next(self._fallbacks, error)
+        self.retries = self._new_retries()
+
+    def _turn_to_next(self, fallbacks: Fallbacks, error: Exception) -> None:
+        step = fallbacks.next(error)
         if self.log is not None:
             self.log.relabel("fallback_loser")
             self.log.facts["fallback"] = None if step.reason is None else step.reason.value
         self.target = self._model._serving(step)
-        self.call = self._new_call({**self._options, "model": step.model})
-        self.retries = self._new_retries()
+        try:
+            self.call = self._new_call({**self._options, "model": step.model})
+        except TammaError as refusal:
+            # The next model cannot take this request: what the first one said is raised.
+            self._turn_to_next(fallbacks, refusal)
 
     def _new_call(self, options: Mapping[str, Any]) -> Call:
         return self.target._call(self._prepared.messages, self._stop, dict(options))
