@@ -373,11 +373,12 @@ def test_the_records_of_a_run_tell_who_failed_and_who_served(way: str) -> None:
     from uuid import uuid4
 
     run_id = uuid4()
-    run_log.watch(run_id, Watcher())
+    watcher = Watcher()
+    run_log.watch(run_id, watcher)
     llm = api.tamma(fallback_models=["gpt-6-sol"])
     config = {"run_id": run_id} if "batch" not in way else [{"run_id": run_id}]
     ALL_WAYS[way](llm, "Hi", config=config)
-    run_log.unwatch(run_id)
+    run_log.unwatch(run_id, watcher)
     (log,) = logs
     first, second = log.finish()
     assert (first.outcome, second.outcome) == ("fallback_loser", "success")
