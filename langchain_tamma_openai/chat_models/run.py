@@ -120,11 +120,13 @@ class Run:
 
     def _new_retries(self) -> Retries:
         policy = self._model._retry_policy
-        limit = Deadline(policy.max_elapsed_s, "max_elapsed_s")
+        limit = self._total
+        if policy.max_elapsed_s is not None:
+            limit = Deadline(policy.max_elapsed_s, "max_elapsed_s").earlier(limit)
         on_retry = None
         if self._link is not None:
             on_retry = self._link.aon_retry if self._is_async else self._link.on_retry
-        return Retries(policy, on_retry, limit.earlier(self._total))
+        return Retries(policy, on_retry, limit)
 
     # --- attempts ---
 
@@ -151,22 +153,13 @@ class Run:
 
     # --- what is written down ---
 
-    def mark(self, message: AIMessage) -> None:
-        """Say on an answer who served it, where that was not the model that was asked.
-
-        Args:
-            message: The answer, or the last chunk of a stream.
-        """
-        if self._fallbacks is not None and (told := self._fallbacks.metadata()) is not None:
-            message.response_metadata["fallback"] = told
-
     def mark_result(self, result: ChatResult) -> ChatResult:
-        """Say on a plain answer who served it; see `mark`.
+        """Say on a plain answer who served it, where that was not the model that was asked.
 
         Args:
             result: The answer.
         """
-        self.mark(cast("AIMessage", result.generations[0].message))
+        mark_served(cast("AIMessage", result.generations[0].message), self._fallbacks)
         return result
 
     def _new_log(self) -> RunLog | None:
@@ -180,3 +173,14 @@ class Run:
         for watcher in found:
             watcher.on_run_log(log)
         return log
+
+
+def mark_served(message: AIMessage, fallbacks: Fallbacks | None) -> None:
+    """Say on an answer who served it, where that was not the model that was asked.
+
+    Args:
+        message: The answer, or the last chunk of a stream.
+        fallbacks: Those of the run; None where none was needed.
+    """
+    if fallbacks is not None and (told := fallbacks.metadata()) is not None:
+        message.response_metadata["fallback"] = told
