@@ -120,11 +120,13 @@ class Run:
 
     def _new_retries(self) -> Retries:
         policy = self._model._retry_policy
-        limit = Deadline(policy.max_elapsed_s, "max_elapsed_s")
+        limit = self._total
+        if policy.max_elapsed_s is not None:
+            limit = Deadline(policy.max_elapsed_s, "max_elapsed_s").earlier(limit)
         on_retry = None
         if self._link is not None:
             on_retry = self._link.aon_retry if self._is_async else self._link.on_retry
-        return Retries(policy, on_retry, limit.earlier(self._total))
+        return Retries(policy, on_retry, limit)
 
     # --- attempts ---
 
@@ -151,16 +153,6 @@ class Run:
 
     # --- what is written down ---
 
-    def mark(self, message: AIMessage) -> None:
-        """Say on an answer what was changed for it, and who served it in another one's place.
-
-        Args:
-            message: The answer, or the last chunk of a stream.
-        """
-        message.response_metadata.update(self._prepared.notes, **self.call.notes)
-        if self._fallbacks is not None and (told := self._fallbacks.metadata()) is not None:
-            message.response_metadata["fallback"] = told
-
     def __enter__(self) -> Self:
         """Use the run for a block, at whose end its trace is completed."""
         return self
@@ -182,13 +174,18 @@ class Run:
         enrich_trace(self._link.handlers, self.log.run_id, self.log.finish(error), self.log.facts)
 
     def mark_result(self, result: ChatResult) -> ChatResult:
-        """Say on a plain answer who served it; see `mark`.
+        """Say on a plain answer what was changed for it, and who served it in another one's place.
 
         Args:
             result: The answer.
         """
-        self.mark(cast("AIMessage", result.generations[0].message))
+        mark(cast("AIMessage", result.generations[0].message), self.notes, self._fallbacks)
         return result
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What of the call the answer's `response_metadata` tells."""
+        return {**self._prepared.notes, **self.call.notes}
 
     def _new_log(self) -> RunLog | None:
         run_id = None if self._link is None else self._link.run_id
@@ -202,3 +199,16 @@ class Run:
         for watcher in found:
             watcher.on_run_log(log)
         return log
+
+
+def mark(message: AIMessage, notes: Mapping[str, Any], fallbacks: Fallbacks | None) -> None:
+    """Say on an answer what was changed for it, and who served it in another one's place.
+
+    Args:
+        message: The answer, or the last chunk of a stream.
+        notes: What was changed.
+        fallbacks: Those of the run; None where none was needed.
+    """
+    message.response_metadata.update(notes)
+    if fallbacks is not None and (told := fallbacks.metadata()) is not None:
+        message.response_metadata["fallback"] = told
