@@ -24,7 +24,6 @@ from langchain_tamma_openai.resilience.recovery import (
 )
 from langchain_tamma_openai.resilience.stream import StreamReader
 from langchain_tamma_openai.transport.body import limit_read
-from langchain_tamma_openai.usage.record import AttemptOutcome
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -138,7 +137,7 @@ class StreamRun(Run):
         """
         changed = self.call.stop_asking_for_usage(error, server=base_url(self.target))
         if changed and self.log is not None:
-            self.log.relabel(AttemptOutcome.RETRY)
+            self.log.relabel("retry")
         return changed
 
     def connected(self, attempt: Attempt, response: httpx2.Response) -> None:
