@@ -20,9 +20,9 @@ _MAX_MICRO = 10**10
 
 def is_storable_usd(amount: Decimal) -> bool:
     """Tell whether an amount is finite and has an exponent that sums can hold."""
-    if not amount.is_finite():
+    if not amount.is_finite() or amount.adjusted() > MAX_EXPONENT:
         return False
-    return int(amount.as_tuple().exponent) >= -MAX_EXPONENT and amount.adjusted() <= MAX_EXPONENT
+    return int(amount.as_tuple().exponent) >= -MAX_EXPONENT
 
 
 def add_exactly(left: Decimal, right: Decimal) -> Decimal:

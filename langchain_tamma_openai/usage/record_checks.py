@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from types import UnionType
-from typing import NoReturn
+from types import NoneType
+from typing import NoReturn, cast
 from uuid import UUID
 
 from langchain_tamma_openai.checks import shown
@@ -33,26 +33,28 @@ from langchain_tamma_openai.wire.usage import TokenUsage
 # Sums of 900 million runs fit into 64 bits.
 _MAX_COUNT = 10**10
 _MAX_SECONDS = 10**9
-_RUN_KINDS: Mapping[str, type | UnionType] = {
+_INT = {int}
+_TEXT = {str, NoneType}
+_RUN_KINDS: Mapping[str, type | tuple[type, ...]] = {
     "run_id": UUID,
-    "parent_run_id": UUID | None,
+    "parent_run_id": (UUID, NoneType),
     "root_run_id": UUID,
     "status": RunStatus,
     "streamed": bool,
     "cache_hit": bool,
     "estimated": bool,
-    "tokens": TokenUsage | None,
-    "cost": Cost | None,
+    "tokens": (TokenUsage, NoneType),
+    "cost": (Cost, NoneType),
     "tags": tuple,
     "metadata": Mapping,
     "attempt_records": tuple,
 }
-_ATTEMPT_KINDS: Mapping[str, type | UnionType] = {
+_ATTEMPT_KINDS: Mapping[str, type | tuple[type, ...]] = {
     "outcome": AttemptOutcome,
     "delivery": Delivery,
     "measurement": Measurement,
-    "tokens": TokenUsage | None,
-    "cost": Cost | None,
+    "tokens": (TokenUsage, NoneType),
+    "cost": (Cost, NoneType),
 }
 
 
@@ -94,17 +96,21 @@ def _check_attempt(attempt: AttemptRecord, record: UsageRecord) -> None:
         _check_usage(attempt.tokens, attempt.cost)
 
 
-def _check_kinds(record: object, kinds: Mapping[str, type | UnionType]) -> None:
+def _check_kinds(record: object, kinds: Mapping[str, type | tuple[type, ...]]) -> None:
     for name, kind in kinds.items():
         value: object = getattr(record, name)
         if not isinstance(value, kind):
-            _refuse(name, value, getattr(kind, "__name__", str(kind)))
+            kinds_of_value = kind if isinstance(kind, tuple) else (kind,)
+            _refuse(name, value, " or ".join(each.__name__ for each in kinds_of_value))
 
 
 def _check_usage(tokens: TokenUsage | None, cost: Cost | None) -> None:
-    for name, count in zip(TOKEN_FIELDS, token_values(tokens), strict=True):
-        if count is not None:
-            _check_count(count, name)
+    if tokens is not None:
+        counts = cast("tuple[int, ...]", token_values(tokens))
+        # One glance suffices nearly always.
+        if set(map(type, counts)) != _INT or not 0 <= min(counts) <= max(counts) <= _MAX_COUNT:
+            for name, count in zip(TOKEN_FIELDS, counts, strict=True):
+                _check_count(count, name)
     if cost is None:
         return
     for amount in (cost.input_usd, cost.output_usd, cost.total_usd):
@@ -113,6 +119,8 @@ def _check_usage(tokens: TokenUsage | None, cost: Cost | None) -> None:
 
 
 def _check_texts(names: tuple[str, ...], values: tuple[object, ...]) -> None:
+    if set(map(type, values)) <= _TEXT:
+        return
     for name, value in zip(names, values, strict=True):
         if value is not None and not isinstance(value, str):
             _refuse(name, value, "a text or None")
