@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import UnionType
 from typing import NoReturn
 from uuid import UUID
 
@@ -10,7 +12,14 @@ from langchain_tamma_openai.checks import shown
 from langchain_tamma_openai.errors import InvalidParameterError
 from langchain_tamma_openai.pricing_cost import Cost
 from langchain_tamma_openai.usage.money import MAX_EXPONENT, is_storable_usd
-from langchain_tamma_openai.usage.record import AttemptRecord, UsageRecord
+from langchain_tamma_openai.usage.record import (
+    AttemptOutcome,
+    AttemptRecord,
+    Delivery,
+    Measurement,
+    RunStatus,
+    UsageRecord,
+)
 from langchain_tamma_openai.usage.record_codec import (
     ATTEMPT_TEXTS,
     RUN_TEXTS,
@@ -24,6 +33,27 @@ from langchain_tamma_openai.wire.usage import TokenUsage
 # Sums of 900 million runs fit into 64 bits.
 _MAX_COUNT = 10**10
 _MAX_SECONDS = 10**9
+_RUN_KINDS: Mapping[str, type | UnionType] = {
+    "run_id": UUID,
+    "parent_run_id": UUID | None,
+    "root_run_id": UUID,
+    "status": RunStatus,
+    "streamed": bool,
+    "cache_hit": bool,
+    "estimated": bool,
+    "tokens": TokenUsage | None,
+    "cost": Cost | None,
+    "tags": tuple,
+    "metadata": Mapping,
+    "attempt_records": tuple,
+}
+_ATTEMPT_KINDS: Mapping[str, type | UnionType] = {
+    "outcome": AttemptOutcome,
+    "delivery": Delivery,
+    "measurement": Measurement,
+    "tokens": TokenUsage | None,
+    "cost": Cost | None,
+}
 
 
 def check_record(record: object) -> None:
@@ -37,9 +67,11 @@ def check_record(record: object) -> None:
     """
     if not isinstance(record, UsageRecord):
         _refuse("record", record, "a UsageRecord")
-    if not isinstance(record.run_id, UUID):
-        _refuse("run_id", record.run_id, "a UUID")
+    _check_kinds(record, _RUN_KINDS)
     _check_texts(RUN_TEXTS, run_text_values(record))
+    for tag in record.tags:
+        if not isinstance(tag, str):
+            _refuse("tags", tag, "texts")
     _check_seconds(record.latency_s, "latency_s")
     _check_seconds(record.time_to_first_token_s or 0.0, "time_to_first_token_s")
     _check_count(record.attempts, "attempts")
@@ -49,14 +81,24 @@ def check_record(record: object) -> None:
 
 
 def _check_attempt(attempt: AttemptRecord, record: UsageRecord) -> None:
+    _check_kinds(attempt, _ATTEMPT_KINDS)
     if attempt.run_id != record.run_id:
         _refuse("attempt_records", attempt.run_id, f"attempts of the run {record.run_id}")
     _check_texts(ATTEMPT_TEXTS, attempt_text_values(attempt))
     _check_seconds(attempt.latency_s, "latency_s")
     _check_seconds(attempt.time_to_first_token_s or 0.0, "time_to_first_token_s")
     _check_count(attempt.number, "number")
+    if attempt.status_code is not None:
+        _check_count(attempt.status_code, "status_code")
     if attempt.tokens is not record.tokens or attempt.cost is not record.cost:
         _check_usage(attempt.tokens, attempt.cost)
+
+
+def _check_kinds(record: object, kinds: Mapping[str, type | UnionType]) -> None:
+    for name, kind in kinds.items():
+        value: object = getattr(record, name)
+        if not isinstance(value, kind):
+            _refuse(name, value, getattr(kind, "__name__", str(kind)))
 
 
 def _check_usage(tokens: TokenUsage | None, cost: Cost | None) -> None:

@@ -256,7 +256,7 @@ def time_text(moment: datetime) -> str:
 
 def read_time(value: object) -> datetime:
     """Read a time as ISO 8601; without a zone it is UTC."""
-    moment = datetime.fromisoformat(str(value))
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
@@ -314,7 +314,7 @@ def _usage_to_dict(tokens: TokenUsage | None, cost: Cost | None) -> dict[str, JS
 def _read_tokens(raw: Mapping[str, object]) -> TokenUsage | None:
     if raw.get("total_tokens") is None:
         return None
-    return TokenUsage(*(int(str(raw.get(name) or 0)) for name in TOKEN_FIELDS))
+    return TokenUsage(*[int(str(raw.get(name) or 0)) for name in TOKEN_FIELDS])
 
 
 def _read_cost(raw: Mapping[str, object]) -> Cost | None:

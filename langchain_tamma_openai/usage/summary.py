@@ -288,7 +288,8 @@ class Tally:
         named = dict[str, Any](zip(COUNT_NAMES, self.counts, strict=True))
         named["tokens"] = TokenUsage(*(named.pop(name) for name in TOKEN_FIELDS))
         known = ("known_input_usd", "known_output_usd", "known_total_usd")
-        return named | dict(zip(known, self.amounts, strict=True))
+        amounts = [Decimal(plain_decimal(amount) or 0) for amount in self.amounts]
+        return named | dict(zip(known, amounts, strict=True))
 
 
 def make_summary(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from usage_folding import check_answers, group_bys
+from usage_folding import check_answers, filters, group_bys
 from usage_records import MODELS, NOON, usage_record, usage_records
 
 from langchain_tamma_openai.errors import InvalidParameterError, UnknownParameterError
@@ -42,11 +42,13 @@ def test_any_records_in_any_order_with_repeats_add_up_exactly(
 ) -> None:
     repeated = data.draw(st.lists(st.sampled_from(records), max_size=5)) if records else []
     group_by = data.draw(group_bys)
+    wanted = data.draw(filters(records))
     with tempfile.TemporaryDirectory() as directory:
         for store in ("memory", f"sqlite:///{directory}/usage.db"):
             with UsageTracker(store) as tracker:
                 _record_all(tracker, [*records, *repeated])
                 check_answers(tracker, [*records, *repeated], group_by)
+                check_answers(tracker, [*records, *repeated], group_by, wanted)
 
 
 @settings(max_examples=20, deadline=None)
@@ -99,6 +101,7 @@ def test_filters_narrow_every_answer(tracker: UsageTracker) -> None:
     assert requests(tags=["a", "b"]) == 1
     assert requests(tags=["a", "c"]) == 0
     assert requests(tags=[]) == 3
+    assert tracker.summary(tags="a", group_by="tag").group(tag="b").total_requests == 1
     assert requests(status="error") == requests(status=RunStatus.ERROR) == 1
     assert requests(service_tier="flex", status="ok") == 0
     assert requests(prompt_id="p") == 1

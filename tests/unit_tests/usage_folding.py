@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from functools import reduce
+from typing import Any
 
 from hypothesis import strategies as st
 
 from langchain_tamma_openai.usage.record import RunStatus, UsageRecord
-from langchain_tamma_openai.usage.record_codec import record_from_dict, record_to_dict
+from langchain_tamma_openai.usage.record_codec import clean_text, record_from_dict, record_to_dict
 from langchain_tamma_openai.usage.summary import GROUPS, UsageFigures
 from langchain_tamma_openai.usage.tracker import UsageTracker
 from langchain_tamma_openai.wire.usage import TokenUsage
@@ -24,12 +25,35 @@ def distinct(records: Sequence[UsageRecord]) -> list[UsageRecord]:
     return [record_from_dict(record_to_dict(record)) for record in first.values()]
 
 
+@st.composite
+def filters(draw: st.DrawFn, records: Sequence[UsageRecord]) -> dict[str, Any]:
+    """Draw filters that mean some of the records, or none."""
+    chosen: dict[str, Any] = {}
+    if not records:
+        return chosen
+    pick = st.sampled_from(records)
+    for name in draw(st.sets(st.sampled_from(["model", "user_id", "status", "api"]), max_size=2)):
+        chosen[name] = getattr(draw(pick), name)
+    if draw(st.booleans()):
+        chosen["tags"] = draw(st.sets(st.sampled_from(["a", "b"])))
+    start, end = sorted([draw(pick).started_at, draw(pick).started_at])
+    if draw(st.booleans()):
+        chosen["start"] = start
+    if draw(st.booleans()):
+        chosen["end"] = end
+    return chosen
+
+
 def check_answers(
-    tracker: UsageTracker, records: Sequence[UsageRecord], group_by: tuple[str, ...]
+    tracker: UsageTracker,
+    records: Sequence[UsageRecord],
+    group_by: tuple[str, ...],
+    wanted: Mapping[str, Any] | None = None,
 ) -> None:
     """Compare all answers of a tracker with those of plain sums."""
-    runs = distinct(records)
-    summary = tracker.summary(group_by=group_by)
+    wanted = wanted or {}
+    runs = [run for run in distinct(records) if _is_wanted(run, dict(wanted))]
+    summary = tracker.summary(group_by=group_by, **wanted)
     check_figures(summary, runs)
     members: dict[tuple[str | None, ...], list[UsageRecord]] = {}
     for run in runs:
@@ -40,7 +64,7 @@ def check_answers(
     )
     for group in summary.groups:
         check_figures(group, members[tuple(group.key.values())])
-    found = [record_from_dict(record_to_dict(record)) for record in tracker.records()]
+    found = [record_from_dict(record_to_dict(record)) for record in tracker.records(**wanted)]
     assert {run.run_id: run for run in found} == {run.run_id: run for run in runs}
     assert len(found) == len(runs)
     assert [run.started_at for run in found] == sorted(run.started_at for run in runs)
@@ -67,6 +91,20 @@ def check_figures(figures: UsageFigures, runs: Sequence[UsageRecord]) -> None:
     assert figures.known_total_usd == _sum([cost.total_usd for cost in priced])
     assert figures.known_input_usd == _sum([cost.input_usd for cost in priced])
     assert figures.known_output_usd == _sum([cost.output_usd for cost in priced])
+
+
+def _is_wanted(run: UsageRecord, wanted: dict[str, Any]) -> bool:
+    start, end = wanted.pop("start", None), wanted.pop("end", None)
+    tags = wanted.pop("tags", ())
+    return (
+        (start is None or start <= run.started_at)
+        and (end is None or run.started_at < end)
+        and all(tag in run.tags for tag in tags)
+        and all(
+            value is None or getattr(run, name) == clean_text(value)
+            for name, value in wanted.items()
+        )
+    )
 
 
 def _sum(amounts: Sequence[Decimal | None]) -> Decimal:

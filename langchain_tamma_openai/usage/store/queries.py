@@ -59,15 +59,17 @@ class Span:
 
 def run_conditions(tables: LedgerTables, wanted: RecordFilter, span: Span) -> list[Condition]:
     """Say which runs are wanted."""
-    runs, tags = tables.runs.c, tables.tags.c
+    runs = tables.runs.c
     conditions = [runs[name] == value for name, value in wanted.equal.items()]
     if span.start_us is not None:
         conditions.append(runs.started_us >= span.start_us)
     if span.end_us is not None:
         conditions.append(runs.started_us < span.end_us)
+    # Under a name of its own, for the table of tags itself may be joined to group by it.
+    tags = tables.tags.alias("wanted").c
     for tag in wanted.tags:
         has_tag = select(tags.seq).where(tags.tag == tag, tags.seq == runs.seq)
-        conditions.append(exists(has_tag))
+        conditions.append(exists(has_tag.correlate(tables.runs)))
     return conditions
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias, cast
 
 from langchain_tamma_openai.pricing_cost import Cost
 from langchain_tamma_openai.usage.money import split_usd
@@ -34,11 +34,9 @@ from langchain_tamma_openai.usage.store.measures import ODD, SPLIT_NAMES
 from langchain_tamma_openai.usage.summary import AMOUNT_NAMES, microseconds
 from langchain_tamma_openai.wire.usage import TokenUsage
 
-if TYPE_CHECKING:
-    from sqlalchemy import RowMapping
-
 SqlValue: TypeAlias = str | float | Decimal | None
 Row: TypeAlias = tuple[SqlValue, ...]
+NamedRow: TypeAlias = dict[str, object]
 
 ATTEMPT_STATES = ("outcome", "delivery", "measurement")
 _USAGE_COLUMNS = (*TOKEN_FIELDS, *COST_FIELDS, "cost_parts")
@@ -128,11 +126,11 @@ def _attempt_row(attempt: AttemptRecord, position: int, usage: Row) -> Row:
     )
 
 
-def read_run(row: RowMapping, attempts: Sequence[RowMapping]) -> UsageRecord:
+def read_run(row: NamedRow, attempts: Sequence[NamedRow]) -> UsageRecord:
     """Read a run and its attempts back."""
     raw = _readable(row)
-    raw["tags"] = json.loads(row["tags"])
-    raw["metadata"] = json.loads(row["metadata"])
+    raw["tags"] = _loads(row["tags"])
+    raw["metadata"] = _loads(row["metadata"])
     raw["attempt_records"] = [
         _readable(attempt) | {"run_id": row["run_id"]} for attempt in attempts
     ]
@@ -172,9 +170,13 @@ def _split_columns(cost: Cost | None) -> Row:
     return (*split, False)
 
 
-def _readable(row: RowMapping) -> dict[str, object]:
+def _readable(row: NamedRow) -> dict[str, object]:
     """Give a row the form that the codec reads."""
-    raw: dict[str, object] = {name: row[name] for name in row}
-    raw["started_at"] = from_us(int(str(row["started_us"])))
-    raw["cost_parts"] = json.loads(str(row["cost_parts"] or "[]"))
-    return raw
+    return row | {
+        "started_at": from_us(cast("int", row["started_us"])),
+        "cost_parts": _loads(row["cost_parts"]),
+    }
+
+
+def _loads(text: object) -> object:
+    return json.loads(str(text)) if text not in {None, "[]", "{}"} else None

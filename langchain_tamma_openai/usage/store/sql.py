@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import groupby
-from operator import itemgetter
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, RowMapping, Table, delete, func, select
+from sqlalchemy import Connection, Result, Table, delete, func, select
 
 from langchain_tamma_openai.errors import StorageError
 from langchain_tamma_openai.usage.filters import RecordFilter
@@ -28,6 +27,7 @@ from langchain_tamma_openai.usage.store.queries import SummaryQuery, attempts_of
 from langchain_tamma_openai.usage.store.rows import (
     ATTEMPT_COLUMNS,
     TAG_COLUMNS,
+    NamedRow,
     RunRows,
     encode_run,
     read_run,
@@ -96,14 +96,15 @@ class SqlStore:
         while True:
             with self._reading() as connection:
                 chosen = page_of_runs(self._tables, wanted, after, PAGE_ROWS)
-                runs = connection.execute(chosen).mappings().all()
-                seqs = [run["seq"] for run in runs]
+                runs = _named(connection.execute(chosen))
+                seqs = [cast("int", run["seq"]) for run in runs]
                 attempts = self._attempts(connection, seqs) if whole and seqs else {}
             if runs:
-                yield [read_run(run, attempts.get(run["seq"], ())) for run in runs]
+                pairs = zip(runs, seqs, strict=True)
+                yield [read_run(run, attempts.get(seq, ())) for run, seq in pairs]
             if len(runs) < PAGE_ROWS:
                 return
-            after = (runs[-1]["started_us"], runs[-1]["seq"])
+            after = (cast("int", runs[-1]["started_us"]), seqs[-1])
 
     def summary(self, wanted: RecordFilter, group_by: Sequence[str]) -> UsageSummary:
         """Add up the records that are wanted, in the database."""
@@ -239,9 +240,10 @@ class SqlStore:
         found = connection.scalars(select(seq).where(seq.between(min(seqs), max(seqs))))
         return set(seqs).intersection(found)
 
-    def _attempts(self, connection: Connection, seqs: Sequence[int]) -> dict[int, list[RowMapping]]:
-        rows = connection.execute(attempts_of(self._tables, seqs)).mappings()
-        return {seq: list(group) for seq, group in groupby(rows, itemgetter("seq"))}
+    def _attempts(self, connection: Connection, seqs: Sequence[int]) -> dict[int, list[NamedRow]]:
+        rows = _named(connection.execute(attempts_of(self._tables, seqs)))
+        groups = groupby(rows, lambda row: cast("int", row["seq"]))
+        return {seq: list(group) for seq, group in groups}
 
     def _groups(
         self, connection: Connection, wanted: RecordFilter, group_by: Sequence[str]
@@ -274,6 +276,11 @@ class SqlStore:
 
 _abandoned: list[object] = []
 """Connections of a parent process: closing them here would disturb it."""
+
+
+def _named(result: Result[Any]) -> list[NamedRow]:
+    names = list(result.keys())
+    return [dict(zip(names, row, strict=True)) for row in result]
 
 
 def _run_id(record: UsageRecord) -> int:
