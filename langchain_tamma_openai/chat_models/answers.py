@@ -107,9 +107,9 @@ def called(message: BaseMessage) -> AIMessage:
         return AIMessage(content="", tool_calls=valid)
     _require_complete(answer)
     if broken:
-        call = broken[0]
-        reason = call["error"] or "not a JSON object"
-        unparsable(f"The call of {call['name']!r} cannot be used: {reason}", call["args"] or "")
+        first = broken[0]
+        reason = first["error"] or "not a JSON object"
+        unparsable(f"The call of {first['name']!r} cannot be used: {reason}", first["args"] or "")
     return answer
 
 

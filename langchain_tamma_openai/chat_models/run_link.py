@@ -78,13 +78,13 @@ class RunLink:
     @property
     def labels(self) -> dict[str, object]:
         """The run's metadata, and the tags that the user gave under "tags"."""
+        metadata: Mapping[str, object] | None = None
+        tags: list[str] | None = None
         if self.run_manager is not None:
             metadata, tags = self.run_manager.metadata, self.run_manager.tags
         elif self.config is not None:
             merged = ensure_config(self.config)
             metadata, tags = merged.get("metadata"), merged.get("tags")
-        else:
-            return {}
         from langchain_tamma_openai.usage.run_labels import own_tags
 
         return {**(metadata or {}), "tags": list(own_tags(tags or ()))}
