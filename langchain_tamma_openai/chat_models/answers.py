@@ -11,9 +11,17 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn, TypeVar
 
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    InvalidToolCall,
+    ToolCall,
+)
+from langchain_core.messages.tool import tool_call
 from pydantic import BaseModel
 
+from langchain_tamma_openai.wire.arguments import ToolArgumentsError, parse_tool_arguments
 from langchain_tamma_openai.wire.chunks import strict_tool_calls
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -93,13 +101,15 @@ def called(message: BaseMessage) -> AIMessage:
     valid, broken = answer.tool_calls, answer.invalid_tool_calls
     if isinstance(answer, AIMessageChunk) and answer.tool_call_chunks:
         valid, broken = strict_tool_calls(answer.tool_call_chunks)
+    # What does not fit the schema is for the caller's class to judge: it may convert values.
+    valid = valid or [call for each in broken if (call := _as_json(each)) is not None]
     if valid:
         return AIMessage(content="", tool_calls=valid)
     _require_complete(answer)
     if broken:
-        call = broken[0]
-        reason = call["error"] or "not a JSON object"
-        unparsable(f"The call of {call['name']!r} cannot be used: {reason}", call["args"] or "")
+        first = broken[0]
+        reason = first["error"] or "not a JSON object"
+        unparsable(f"The call of {first['name']!r} cannot be used: {reason}", first["args"] or "")
     return answer
 
 
@@ -118,6 +128,14 @@ def unparsable(message: str, output: str, cause: BaseException | None = None) ->
 
     hint = "include_raw=True keeps the raw answer and its usage"
     raise UnparsableAnswerError(f"{message} ({hint})", llm_output=output) from cause
+
+
+def _as_json(call: InvalidToolCall) -> ToolCall | None:
+    try:
+        args = parse_tool_arguments(call["args"] or "")
+    except ToolArgumentsError:
+        return None
+    return tool_call(name=call["name"] or "", args=args, id=call["id"])
 
 
 def _is_answer(message: BaseMessage) -> bool:

@@ -11,14 +11,6 @@ from langchain_tamma_openai.chat_models.observing import answer_cost
 from langchain_tamma_openai.chat_models.received import Received
 from langchain_tamma_openai.kinds import ErrorKind
 from langchain_tamma_openai.resilience.classify import ErrorClassifier, class_names
-from langchain_tamma_openai.resilience.governors import Ending
-from langchain_tamma_openai.usage.record import (
-    AttemptOutcome,
-    AttemptRecord,
-    Delivery,
-    Measurement,
-)
-from langchain_tamma_openai.wire.usage import TokenUsage
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -27,8 +19,15 @@ if TYPE_CHECKING:
 
     from langchain_tamma_openai.chat_models.calls import Call
     from langchain_tamma_openai.pricing_cost import Cost
-    from langchain_tamma_openai.resilience.governors import Passage
+    from langchain_tamma_openai.resilience.governors import Ending, Passage
+    from langchain_tamma_openai.usage.record import (
+        AttemptOutcome,
+        AttemptRecord,
+        Delivery,
+        Measurement,
+    )
     from langchain_tamma_openai.usage.run_log import RunLog
+    from langchain_tamma_openai.wire.usage import TokenUsage
 
 _CLASSIFIER = ErrorClassifier()
 # What the HTTP libraries and the SDK raise before a request can have reached anyone.
@@ -42,11 +41,11 @@ _NEVER_SENT = (
     ".InvalidURL",
 )
 _OUTCOMES = {
-    ErrorKind.CANCELLED: AttemptOutcome.ABORT,
-    ErrorKind.STREAM_INTERRUPTED: AttemptOutcome.CUT,
-    ErrorKind.MALFORMED_RESPONSE: AttemptOutcome.PARSE_FAILURE,
-    ErrorKind.REFUSAL: AttemptOutcome.REFUSAL,
-    ErrorKind.CONTENT_FILTER: AttemptOutcome.REFUSAL,
+    ErrorKind.CANCELLED: "abort",
+    ErrorKind.STREAM_INTERRUPTED: "cut",
+    ErrorKind.MALFORMED_RESPONSE: "parse_failure",
+    ErrorKind.REFUSAL: "refusal",
+    ErrorKind.CONTENT_FILTER: "refusal",
 }
 
 
@@ -198,6 +197,9 @@ class Attempt:
     def _end(self, error: BaseException | None) -> Ending | None:
         if self._over or not self._is_watched:
             return None
+        from langchain_tamma_openai.resilience.governors import Ending
+        from langchain_tamma_openai.usage.record import Delivery
+
         record = self._described(error)
         self._over = True
         if self._log is not None:
@@ -210,6 +212,8 @@ class Attempt:
         )
 
     def _described(self, error: BaseException | None) -> AttemptRecord:
+        from langchain_tamma_openai.usage.record import AttemptRecord
+
         delivery = self._delivery(error)
         tokens, measurement = self._tokens(error, delivery)
         facts = self.received.facts
@@ -246,14 +250,18 @@ class Attempt:
         return UUID(int=0) if self._log is None else self._log.run_id
 
     def _outcome(self, error: BaseException | None) -> AttemptOutcome:
+        from langchain_tamma_openai.usage.record import AttemptOutcome
+
         if error is None:
             return AttemptOutcome.REFUSAL if self.received.is_refusal else AttemptOutcome.SUCCESS
         if self.response is None or self.response.is_error:
             kind = _kind(error)
             return AttemptOutcome.ABORT if kind is ErrorKind.CANCELLED else AttemptOutcome.ERROR
-        return _OUTCOMES.get(_kind(error), AttemptOutcome.ERROR)
+        return AttemptOutcome(_OUTCOMES.get(_kind(error), "error"))
 
     def _delivery(self, error: BaseException | None) -> Delivery:
+        from langchain_tamma_openai.usage.record import Delivery
+
         if self.response is not None or _response_of(error) is not None or error is None:
             return Delivery.ANSWERED
         return Delivery.NEVER_SENT if _never_sent(error) else Delivery.SENT_OUTCOME_UNKNOWN
@@ -261,6 +269,9 @@ class Attempt:
     def _tokens(
         self, error: BaseException | None, delivery: Delivery
     ) -> tuple[TokenUsage | None, Measurement]:
+        from langchain_tamma_openai.usage.record import Delivery, Measurement
+        from langchain_tamma_openai.wire.usage import TokenUsage
+
         facts = self.received.facts
         if facts is not None and facts.tokens is not None:
             return facts.tokens, Measurement.MEASURED
@@ -272,6 +283,8 @@ class Attempt:
         return estimate, Measurement.UNKNOWN if estimate is None else Measurement.ESTIMATED
 
     def _cost(self, tokens: TokenUsage | None, measurement: Measurement) -> Cost | None:
+        from langchain_tamma_openai.usage.record import Measurement
+
         if tokens is None:
             return None
         if self.received.cost is not None and measurement is Measurement.MEASURED:

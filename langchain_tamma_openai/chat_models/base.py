@@ -43,8 +43,6 @@ from langchain_tamma_openai.chat_models.settings import (
     check_allowed,
     settle,
 )
-from langchain_tamma_openai.chat_models.stream_run import StreamRun
-from langchain_tamma_openai.chat_models.streaming import astream_answer, stream_answer
 from langchain_tamma_openai.chat_models.structured import StructuredOutputMixin
 from langchain_tamma_openai.models import warn_if_shut_down
 from langchain_tamma_openai.wire.completions import AnswerFacts, parse_body, refusing_odd_answers
@@ -179,16 +177,25 @@ class ChatTammaOpenAI(
             InvalidParameterError: A message has no form in the API.
         """
         messages = self._convert_input(input_).to_messages()
+        params = self._merged_params(stop, kwargs)
+        return self._payload(messages, params, self._api(params))
+
+    def _merged_params(self, stop: list[str] | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Put the parameters of a call on top of the model's own."""
         if stop is not None:
-            kwargs["stop"] = stop
-        payload = _with_current_names({**self._default_params, **kwargs})
-        if self._use_responses_api(payload):
+            kwargs = {**kwargs, "stop": stop}
+        return _with_current_names({**self._default_params, **kwargs})
+
+    def _payload(
+        self, messages: list[BaseMessage], params: dict[str, Any], api: Api
+    ) -> dict[str, Any]:
+        if api == "responses":
             return responses_payload(
-                messages, payload, use_previous_response_id=self.use_previous_response_id
+                messages, params, use_previous_response_id=self.use_previous_response_id
             )
         developer_role = _O_SERIES.match(self.model_name) is not None
-        payload["messages"] = messages_to_completions(messages, developer_role=developer_role)
-        return payload
+        wire = messages_to_completions(messages, developer_role=developer_role)
+        return {**params, "messages": wire}
 
     def _use_responses_api(self, payload: dict[str, Any]) -> bool:
         return uses_responses_api(self, payload)
@@ -196,20 +203,31 @@ class ChatTammaOpenAI(
     def _call(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> Call:
-        payload = self._get_request_payload(messages, stop=stop, **kwargs)
+        payload, notes = self._judged_payload(messages, stop, kwargs)
         check_allowed(self, str(payload.get("model")))
-        api: Api = "chat_completions" if "messages" in payload else "responses"
-        payload, notes = self._judged(payload, api)
-        if api == "chat_completions":
-            call: Call = CompletionsCall.prepare(payload)
-            call.notes.update(notes)
-            return call
+        if "messages" in payload:
+            plain = CompletionsCall.prepare(payload)
+            plain.notes.update(notes)
+            return plain
         from langchain_tamma_openai.chat_models.responses_call import ResponsesCall
 
         given = {**self.model_kwargs, **kwargs}
-        call = ResponsesCall.prepare(payload, given, self.background_timeout_s)
+        call: Call = ResponsesCall.prepare(payload, given, self.background_timeout_s)
         call.notes.update(notes)
         return call
+
+    def _judged_payload(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the request body with its parameters judged, and notes of what was changed."""
+        policy = self._policy_of_parameters
+        if policy != "off":
+            params = self._merged_params(stop, kwargs)
+            api = self._api(params)
+            params, notes = self._judged(params, api, policy)
+            if notes:
+                return self._payload(messages, params, api), notes
+        return self._get_request_payload(messages, stop=stop, **kwargs), {}
 
     # --- answers ---
 
@@ -254,6 +272,9 @@ class ChatTammaOpenAI(
         stream_usage: bool | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
+        from langchain_tamma_openai.chat_models.stream_run import StreamRun
+        from langchain_tamma_openai.chat_models.streaming import stream_answer
+
         link = kwargs.pop(LINK, None)
         run = StreamRun(
             self, messages, stop, kwargs, link, stream_usage=stream_usage, is_async=False
@@ -269,6 +290,9 @@ class ChatTammaOpenAI(
         stream_usage: bool | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
+        from langchain_tamma_openai.chat_models.stream_run import StreamRun
+        from langchain_tamma_openai.chat_models.streaming import astream_answer
+
         link = kwargs.pop(LINK, None)
         run = StreamRun(
             self, messages, stop, kwargs, link, stream_usage=stream_usage, is_async=True

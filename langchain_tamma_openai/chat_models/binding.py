@@ -65,9 +65,9 @@ class ToolBindingMixin(Mixin):
         if response_format and strict is not False and not self.use_responses_api:
             strict = True
         converted = tools_to_openai(tools, strict=strict)
-        check_tools(converted)
         if chosen := _choice(tool_choice, converted):
             kwargs["tool_choice"] = chosen
+        check_tools(converted)
         if response_format:
             kwargs["response_format"] = _bound_format(response_format, strict=strict)
         bound = self.bind(tools=converted, **kwargs)

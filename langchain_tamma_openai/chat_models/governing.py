@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,8 +12,11 @@ from pydantic import SecretStr
 from langchain_tamma_openai.chat_models.mixin import Mixin
 from langchain_tamma_openai.chat_models.observing import calculator
 from langchain_tamma_openai.chat_models.run_link import labels_of
-from langchain_tamma_openai.chat_models.settings import CLIENT_FIELDS, base_url
-from langchain_tamma_openai.pricing_region import is_regional
+from langchain_tamma_openai.chat_models.settings import (
+    CLIENT_FIELDS,
+    CONNECTION_FIELDS,
+    base_url,
+)
 from langchain_tamma_openai.resilience.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -22,19 +25,25 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.chat_models.calls import Call
     from langchain_tamma_openai.chat_models.run_link import RunLink
     from langchain_tamma_openai.resilience.deadline import Deadline
-    from langchain_tamma_openai.resilience.fallback import FallbackStep
+    from langchain_tamma_openai.resilience.fallback import FallbackPolicy, FallbackStep
     from langchain_tamma_openai.resilience.governors import Governors, Passage
     from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
     from langchain_tamma_openai.resilience.quota import QuotaInfo, QuotaKey, QuotaMemory
 
 _DEFAULT_MAX_RETRIES = 2
 _NO_ACCOUNT = "no-account"
-_RATE_LIMIT_HEADERS = (
-    "x-ratelimit-remaining-requests",
-    "x-ratelimit-remaining-tokens",
-    "x-ratelimit-limit-requests",
-    "x-ratelimit-limit-tokens",
+_GOVERNING = frozenset(
+    ("rate_limiter", "circuit_breaker", "quota_memory", "fallback_models", "allowed_models")
 )
+_ALIVE = (
+    "http_client",
+    "http_async_client",
+    "rate_limiter",
+    "circuit_breaker",
+    "quota_memory",
+    "callbacks",
+)
+_RATE_LIMIT_PREFIX = b"x-ratelimit-"
 
 
 class GoverningMixin(Mixin):
@@ -46,6 +55,43 @@ class GoverningMixin(Mixin):
             return self.retry
         retries = _DEFAULT_MAX_RETRIES if self.max_retries is None else self.max_retries
         return RetryPolicy.from_max_retries(retries)
+
+    # --- copies ---
+
+    def __copy__(self) -> Self:
+        """Copy the model: governors stay shared, what was derived from its settings does not."""
+        other: Self = super().__copy__()
+        other._others = {}
+        other._rate_limits = dict(self._rate_limits)
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Copy the settings deeply; governors and connections stay shared, being alive."""
+        alive = (*(getattr(self, name) for name in _ALIVE), self._treasury, self._governors)
+        shared = {id(thing): thing for thing in alive if thing is not None}
+        clients, self._clients = self._clients, None
+        others, self._others = self._others, {}
+        try:
+            return super().__deepcopy__({**(memo or {}), **shared})
+        finally:
+            self._clients, self._others = clients, others
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy the model, with some fields changed; see pydantic's `BaseModel.model_copy`.
+
+        Args:
+            update: New values by the fields' own names; they are not validated.
+            deep: Copy the settings deeply.
+
+        Raises:
+            ConfigurationError: A new governor or fallback cannot be used.
+        """
+        other: Self = super().model_copy(update=update, deep=deep)
+        if update and not CONNECTION_FIELDS.isdisjoint(update):
+            other._clients = None
+        if update and not _GOVERNING.isdisjoint(update):
+            other._settle_governors()
+        return other
 
     # --- asking for leave ---
 
@@ -59,10 +105,12 @@ class GoverningMixin(Mixin):
         if limiter is not None:
             # LangChain asks once per run; here each attempt asks for itself.
             self.rate_limiter = limiter()
+        self._fallback_policy = None
         if self.fallback_models is not None:
             from langchain_tamma_openai.resilience.fallback import FallbackPolicy
 
             self._fallback_policy = FallbackPolicy.of(self.fallback_models)
+            _check_allowed_fallbacks(self._fallback_policy, self.allowed_models)
         if self.budget is not None:
             from langchain_tamma_openai.chat_models.treasury import BudgetTreasury
 
@@ -132,6 +180,8 @@ class GoverningMixin(Mixin):
         return governors.passage(need)
 
     def _upper_bound(self, call: Call) -> tuple[Decimal | None, int | None]:
+        from langchain_tamma_openai.pricing_region import is_regional
+
         root = base_url(self)
         bound = calculator(self.price_overrides).upper_bound(
             call.payload, call.model, regional=root is not None and is_regional(root)
@@ -186,8 +236,6 @@ class GoverningMixin(Mixin):
 
     def _with_account(self, changes: Mapping[str, Any]) -> Self:
         other = self.model_copy(update=changes)
-        other._clients = None
-        other._others = {}
         for name in CLIENT_FIELDS:
             other.__dict__.pop(name, None)
         return other
@@ -211,7 +259,8 @@ class GoverningMixin(Mixin):
 
     def _read_rate_limit(self, response: httpx2.Response, model: str) -> RateLimitInfo | None:
         headers = response.headers
-        if not any(name in headers for name in _RATE_LIMIT_HEADERS):
+        # The raw list: one look-up by name takes longer than going through all of them.
+        if not any(name.lower().startswith(_RATE_LIMIT_PREFIX) for name, _value in headers.raw):
             return None
         from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
 
@@ -250,6 +299,20 @@ class GoverningMixin(Mixin):
         """Forget that the account ran dry, because somebody paid."""
         if self._quota is not None and self._quota_key is not None:
             self._quota.clear(self._quota_key)
+
+
+def _check_allowed_fallbacks(policy: FallbackPolicy, allowed: Sequence[str] | None) -> None:
+    """Refuse fallbacks that could never serve."""
+    if allowed is None:
+        return
+    for model in policy.listed:
+        if model.model not in allowed:
+            from langchain_tamma_openai.resilience.bounds import refuse
+
+            names = ", ".join(allowed)
+            refuse(
+                "fallback_models", model.model, f"one of allowed_models ({names}), or added there"
+            )
 
 
 def _check_kind(value: object, method: str, field: str, expected: str) -> None:

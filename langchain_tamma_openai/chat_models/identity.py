@@ -21,6 +21,14 @@ _SECRETS = {
     "admin_api_key": "OPENAI_ADMIN_KEY",
     "webhook_secret": "OPENAI_WEBHOOK_SECRET",
 }
+# Alive, or derived from the fields.
+_NOT_PICKLED: dict[str, Any] = {
+    "_clients": None,
+    "_governors": None,
+    "_fallback_policy": None,
+    "_others": {},
+    "_rate_limits": {},
+}
 _MCP_SECRETS = ("headers", "authorization")
 
 
@@ -31,6 +39,8 @@ class IdentityMixin(Mixin):
 
         @property
         def _default_params(self) -> dict[str, Any]: ...
+
+        def _settle_governors(self) -> None: ...
 
     @property
     def model(self) -> str:
@@ -88,7 +98,7 @@ class IdentityMixin(Mixin):
             name: None if name in _SECRETS and isinstance(value, SecretStr) else value
             for name, value in state["__dict__"].items()
         }
-        private = {**(state["__pydantic_private__"] or {}), "_clients": None}
+        private = {**(state["__pydantic_private__"] or {}), **_NOT_PICKLED}
         return {**state, "__dict__": kept, "__pydantic_private__": private}
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
@@ -97,6 +107,7 @@ class IdentityMixin(Mixin):
         for name, variable in _SECRETS.items():
             if self.__dict__.get(name) is None and (value := os.environ.get(variable)):
                 self.__dict__[name] = SecretStr(value)
+        self._settle_governors()
 
     def _resolve_model_profile(self) -> ModelProfile | None:
         from langchain_tamma_openai.models import ModelCatalog

@@ -11,7 +11,6 @@ from uuid import uuid4
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration
 
-from langchain_tamma_openai.pricing_region import is_regional
 from langchain_tamma_openai.transport.http_library import transport_errors
 from langchain_tamma_openai.transport.translate import translate
 
@@ -51,8 +50,15 @@ def answer_cost(
         service_tier=None if facts is None else facts.service_tier,
         at=None if facts is None else _moment(facts.created_s),
         estimated=estimated,
-        regional=base_url is not None and is_regional(base_url),
+        regional=base_url is not None and _is_regional(base_url),
     )
+
+
+@lru_cache(maxsize=64)
+def _is_regional(base_url: str) -> bool:
+    from langchain_tamma_openai.pricing_region import is_regional
+
+    return is_regional(base_url)
 
 
 def calculator(overrides: Mapping[str, Any] | None) -> CostCalculator:

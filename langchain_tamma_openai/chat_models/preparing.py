@@ -17,7 +17,7 @@ from langchain_tamma_openai.chat_models.settings import base_url
 
 if TYPE_CHECKING:
     from langchain_core.language_models import LanguageModelInput
-    from langchain_core.messages import BaseMessage
+    from langchain_core.messages import BaseMessage, ToolCallChunk
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
@@ -165,28 +165,28 @@ class PreparingMixin(Mixin):
 
         return default_policy(base_url(self))
 
-    def _judged(self, payload: dict[str, Any], api: Api) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _judged(
+        self, params: dict[str, Any], api: Api, policy: ParameterPolicy
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Judge the parameters of a request, and change them where the policy says so.
 
         Args:
-            payload: The body.
+            params: All parameters of the call.
             api: The API that carries it.
+            policy: What to do about a parameter that would be refused.
 
         Returns:
-            The body to send, and notes for the answer's `response_metadata`.
+            The parameters to send, and notes for the answer's `response_metadata`.
 
         Raises:
             InvalidParameterError: A parameter would be refused, and must not be changed.
         """
-        policy = self._policy_of_parameters
-        if policy == "off":
-            return payload, {}
         from langchain_tamma_openai.parameters.problems import ParameterAdjustedWarning
         from langchain_tamma_openai.parameters.validator import ParameterValidator
 
-        applied = ParameterValidator(policy).decide(payload, str(payload.get("model")), api)
+        applied = ParameterValidator(policy).decide(params, str(params.get("model")), api)
         if applied.warning is None:
-            return payload, {}
+            return params, {}
         warnings.warn(applied.warning, ParameterAdjustedWarning, stacklevel=2)
         return applied.params, {
             "parameter_changes": [change.as_metadata() for change in applied.changes]
@@ -220,11 +220,13 @@ class PreparingMixin(Mixin):
             return
         from langchain_tamma_openai.wire.verdicts import REPAIRS_KEY, VERDICTS_KEY, verdicts_of
 
-        merged = _merged_calls(calls, getattr(decoder, "finish_reason", None))
-        judged = _applied(merged, tools, self.tool_argument_policy)
-        if verdicts := verdicts_of(merged, judged):
+        pieces = _merged_calls(calls)
+        whole = _numbered_message(pieces, last, getattr(decoder, "finish_reason", None))
+        judged = _applied(whole, tools, self.tool_argument_policy)
+        verdicts, repairs = verdicts_of(pieces, whole, judged)
+        if verdicts:
             last.message.response_metadata[VERDICTS_KEY] = verdicts
-        if repairs := judged.response_metadata.get(REPAIRS_KEY):
+        if repairs:
             last.message.response_metadata[REPAIRS_KEY] = repairs
 
     # --- all checks, without sending ---
@@ -260,18 +262,24 @@ def _applied(message: AIMessage, tools: Sequence[Mapping[str, Any]], policy: Any
     return apply_argument_policy(message, tool_schemas(tools), policy)
 
 
-def _merged_calls(chunks: Sequence[AIMessageChunk], finish_reason: object) -> AIMessageChunk:
-    """Merge only what belongs to tool calls, and why the stream ended."""
+def _merged_calls(chunks: Sequence[AIMessageChunk]) -> list[ToolCallChunk]:
     from langchain_core.utils._merge import merge_lists
 
-    from langchain_tamma_openai.wire.chunks import StrictAIMessageChunk
-
     pieces = [list(chunk.tool_call_chunks) for chunk in chunks if chunk.tool_call_chunks]
-    status = chunks[-1].response_metadata.get("status")
-    metadata = {"finish_reason": finish_reason, "status": status}
+    return cast("list[ToolCallChunk]", merge_lists(*pieces) or [])
+
+
+def _numbered_message(
+    calls: Sequence[ToolCallChunk], last: ChatGenerationChunk, finish_reason: object
+) -> AIMessageChunk:
+    """Make a message of nothing but merged calls, and why the stream ended."""
+    from langchain_tamma_openai.wire.chunks import StrictAIMessageChunk
+    from langchain_tamma_openai.wire.verdicts import numbered
+
+    status = last.message.response_metadata.get("status")
     return StrictAIMessageChunk(
         content="",
-        tool_call_chunks=merge_lists(*pieces) or [],
-        response_metadata=metadata,
+        tool_call_chunks=numbered(calls),
+        response_metadata={"finish_reason": finish_reason, "status": status},
         chunk_position="last",
     )

@@ -30,6 +30,7 @@ class Received:
         message: The answer of a plain call.
         answer_facts: What was read of its body.
         finish_reason: Why the model stopped, where the answer is not a stream.
+        given_id: The server's id of the answer, where the message does not hold it.
         decoder: Decodes a stream; it holds the chunks and the facts so far.
         cost: What the whole answer cost, where that was worked out for the caller.
         body: Bytes of an answer that could not be read.
@@ -38,6 +39,7 @@ class Received:
     message: AIMessage | None = None
     answer_facts: AnswerFacts | None = None
     finish_reason: object = None
+    given_id: object = None
     decoder: StreamDecoder | None = None
     cost: Cost | None = None
     body: bytes = b""
@@ -54,6 +56,7 @@ class Received:
         first = result.generations[0]
         self.message = cast("AIMessage", first.message)
         self.finish_reason = (first.generation_info or {}).get("finish_reason")
+        self.given_id = (result.llm_output or {}).get("id")
         self.answer_facts = facts
         self.body = b""
 
@@ -80,7 +83,7 @@ class Received:
             return self.decoder.response_id
         if self.message is None:
             return None
-        found = self.message.response_metadata.get("id") or self.message.id
+        found = self.message.response_metadata.get("id") or self.given_id or self.message.id
         return found if isinstance(found, str) else None
 
     @property
@@ -89,10 +92,7 @@ class Received:
         reason = self.finish_reason or getattr(self.decoder, "finish_reason", None)
         if reason == _CONTENT_FILTER:
             return True
-        return any(
-            message.additional_kwargs.get("refusal") or _declines(message)
-            for message in self.messages
-        )
+        return any(_refusals(self.messages))
 
     def estimate(self, call: Call) -> TokenUsage | None:
         """Estimate what an answer has used of which the server gave no account.
@@ -107,10 +107,11 @@ class Received:
 
         messages = self.messages
         text = "".join(str(message.text) for message in messages)
+        refusal = "".join([*_refusals(messages), *getattr(self.decoder, "withheld", ())])
         facts = self.facts
         return estimate_usage(
             call.payload,
-            text or self.body.decode(errors="replace"),
+            [text or self.body.decode(errors="replace"), refusal],
             _tool_texts(messages),
             "".join(_reasoning(messages)),
             model=call.model,
@@ -133,11 +134,13 @@ def _facts_of(body: bytes) -> AnswerFacts | None:
     return AnswerFacts(None, model, tier, raw.get("created") or raw.get("created_at"), tokens)
 
 
-def _declines(message: AIMessage) -> bool:
-    content = message.content
-    return isinstance(content, list) and any(
-        isinstance(block, dict) and block.get("type") == "refusal" for block in content
-    )
+def _refusals(messages: Iterable[AIMessage]) -> Iterable[str]:
+    for message in messages:
+        if refusal := message.additional_kwargs.get("refusal"):
+            yield str(refusal)
+        for block in message.content if isinstance(message.content, list) else ():
+            if isinstance(block, dict) and block.get("type") == "refusal":
+                yield str(block.get("refusal") or "")
 
 
 def _tool_texts(messages: Iterable[AIMessage]) -> list[str]:

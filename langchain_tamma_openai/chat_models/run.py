@@ -12,9 +12,9 @@ from langchain_tamma_openai.chat_models.attempts import Attempt
 from langchain_tamma_openai.chat_models.settings import base_url
 from langchain_tamma_openai.chat_models.tracing import is_traced
 from langchain_tamma_openai.checks import safe_url
+from langchain_tamma_openai.error_base import TammaError
 from langchain_tamma_openai.resilience.deadline import Deadline
 from langchain_tamma_openai.resilience.retry import Retries
-from langchain_tamma_openai.usage.record import AttemptOutcome
 from langchain_tamma_openai.usage.run_log import RunLog, watchers
 
 if TYPE_CHECKING:
@@ -98,32 +98,42 @@ class Run:
         if self._fallbacks is None:
             from langchain_tamma_openai.resilience.fallback import Fallbacks, FallbackStep
 
-            self._fallbacks = Fallbacks(policy, FallbackStep(self.call.model))
-        step = self._fallbacks.next(error)
+            first = FallbackStep(self.call.model)
+            self._fallbacks = Fallbacks(policy, first, self._model.allowed_models)
+        self._turn_to_next(self._fallbacks, error)
+        self.retries = self._new_retries()
+
+    def _turn_to_next(self, fallbacks: Fallbacks, error: Exception) -> None:
+        step = fallbacks.next(error)
         if self.log is not None:
-            self.log.relabel(AttemptOutcome.FALLBACK_LOSER)
+            self.log.relabel("fallback_loser")
             self.log.facts["fallback"] = None if step.reason is None else step.reason.value
         self.target = self._model._serving(step)
-        self.call = self._new_call({**self._options, "model": step.model})
-        self.retries = self._new_retries()
+        try:
+            self.call = self._new_call({**self._options, "model": step.model})
+        except TammaError as refusal:
+            # The next model cannot take this request: what the first one said is raised.
+            self._turn_to_next(fallbacks, refusal)
 
     def _new_call(self, options: Mapping[str, Any]) -> Call:
         return self.target._call(self._prepared.messages, self._stop, dict(options))
 
     def _new_retries(self) -> Retries:
         policy = self._model._retry_policy
-        limit = Deadline(policy.max_elapsed_s, "max_elapsed_s")
+        limit = self._total
+        if policy.max_elapsed_s is not None:
+            limit = Deadline(policy.max_elapsed_s, "max_elapsed_s").earlier(limit)
         on_retry = None
         if self._link is not None:
             on_retry = self._link.aon_retry if self._is_async else self._link.on_retry
-        return Retries(policy, on_retry, limit.earlier(self._total))
+        return Retries(policy, on_retry, limit)
 
     # --- attempts ---
 
     def attempt(self) -> Attempt:
         """Prepare one attempt; it has to be entered before anything is sent."""
         if self.log is not None and self.retries.attempts > 1:
-            self.log.relabel(AttemptOutcome.RETRY)
+            self.log.relabel("retry")
         passage = self.target._passage(self.call, self.retries.deadline, self._link)
         if passage is None and self.log is None:
             return Attempt(self.call)
@@ -142,16 +152,6 @@ class Run:
         return self._link is not None and self._link.shows_only_the_end
 
     # --- what is written down ---
-
-    def mark(self, message: AIMessage) -> None:
-        """Say on an answer what was changed for it, and who served it in another one's place.
-
-        Args:
-            message: The answer, or the last chunk of a stream.
-        """
-        message.response_metadata.update(self._prepared.notes, **self.call.notes)
-        if self._fallbacks is not None and (told := self._fallbacks.metadata()) is not None:
-            message.response_metadata["fallback"] = told
 
     def __enter__(self) -> Self:
         """Use the run for a block, at whose end its trace is completed."""
@@ -174,13 +174,18 @@ class Run:
         enrich_trace(self._link.handlers, self.log.run_id, self.log.finish(error), self.log.facts)
 
     def mark_result(self, result: ChatResult) -> ChatResult:
-        """Say on a plain answer who served it; see `mark`.
+        """Say on a plain answer what was changed for it, and who served it in another one's place.
 
         Args:
             result: The answer.
         """
-        self.mark(cast("AIMessage", result.generations[0].message))
+        mark(cast("AIMessage", result.generations[0].message), self.notes, self._fallbacks)
         return result
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What of the call the answer's `response_metadata` tells."""
+        return {**self._prepared.notes, **self.call.notes}
 
     def _new_log(self) -> RunLog | None:
         run_id = None if self._link is None else self._link.run_id
@@ -194,3 +199,16 @@ class Run:
         for watcher in found:
             watcher.on_run_log(log)
         return log
+
+
+def mark(message: AIMessage, notes: Mapping[str, Any], fallbacks: Fallbacks | None) -> None:
+    """Say on an answer what was changed for it, and who served it in another one's place.
+
+    Args:
+        message: The answer, or the last chunk of a stream.
+        notes: What was changed.
+        fallbacks: Those of the run; None where none was needed.
+    """
+    message.response_metadata.update(notes)
+    if fallbacks is not None and (told := fallbacks.metadata()) is not None:
+        message.response_metadata["fallback"] = told

@@ -77,13 +77,17 @@ class RunLink:
 
     @property
     def labels(self) -> dict[str, object]:
-        """The run's metadata, and its tags under "tags"."""
+        """The run's metadata, and the tags that the user gave under "tags"."""
+        metadata: Mapping[str, object] | None = None
+        tags: list[str] | None = None
         if self.run_manager is not None:
-            return {**(self.run_manager.metadata or {}), "tags": self.run_manager.tags}
-        if self.config is None:
-            return {}
-        merged = ensure_config(self.config)
-        return {**(merged.get("metadata") or {}), "tags": merged.get("tags") or []}
+            metadata, tags = self.run_manager.metadata, self.run_manager.tags
+        elif self.config is not None:
+            merged = ensure_config(self.config)
+            metadata, tags = merged.get("metadata"), merged.get("tags")
+        from langchain_tamma_openai.usage.run_labels import own_tags
+
+        return {**(metadata or {}), "tags": list(own_tags(tags or ()))}
 
     @property
     def handlers(self) -> list[BaseCallbackHandler]:

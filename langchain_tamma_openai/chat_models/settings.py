@@ -19,6 +19,25 @@ if TYPE_CHECKING:
 
 CLIENT_FIELDS = ("client", "async_client", "root_client", "root_async_client")
 SDK_FIELDS = ("workload_identity", "provider", "data_residency", "websocket_base_url")
+CONNECTION_FIELDS = frozenset(
+    (
+        *SDK_FIELDS,
+        "openai_api_key",
+        "openai_api_base",
+        "openai_organization",
+        "openai_project",
+        "openai_proxy",
+        "admin_api_key",
+        "webhook_secret",
+        "request_timeout",
+        "max_retries",
+        "default_headers",
+        "default_query",
+        "http_client",
+        "http_async_client",
+        "http_socket_options",
+    )
+)
 _SENSITIVE_WORDS = ("auth", "key", "token", "secret", "cookie", "password")
 GATEWAY_KEY_PREFIX = "lsv2_"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from langchain_core.messages.ai import UsageMetadata
 
 from langchain_tamma_openai.chat_models.observing import as_interruption, is_transport_error
-from langchain_tamma_openai.chat_models.run import Run
+from langchain_tamma_openai.chat_models.run import Run, mark
 from langchain_tamma_openai.chat_models.settings import base_url
 from langchain_tamma_openai.resilience.recovery import (
     Recovery,
@@ -135,7 +135,10 @@ class StreamRun(Run):
         Args:
             error: The refusal.
         """
-        return self.call.stop_asking_for_usage(error, server=base_url(self.target))
+        changed = self.call.stop_asking_for_usage(error, server=base_url(self.target))
+        if changed and self.log is not None:
+            self.log.relabel("retry")
+        return changed
 
     def connected(self, attempt: Attempt, response: httpx2.Response) -> None:
         """Begin to read a stream.
@@ -171,17 +174,19 @@ class StreamRun(Run):
     def _new_reader(self, response: httpx2.Response) -> StreamReader:
         from langchain_tamma_openai.wire.sse import SSEDecoder
 
-        call, target = self.call, self.target
+        # The reader must not know the run that knows it: streams would wait for the collector.
+        call, target, fallbacks = self.call, self.target, self._fallbacks
+        received, notes = self.open_attempt.received, self.notes
         decoder = call.decoder(target._stream_header_info(response), target.output_version)
 
         def complete(last: ChatGenerationChunk) -> None:
             call.complete(last, decoder)
             target._judge_streamed_tools(last, decoder, call)
             message = cast("AIMessageChunk", last.message)
-            self.open_attempt.received.cost = target._complete(message, decoder.facts, response)
-            self.mark(message)
+            received.cost = target._complete(message, decoder.facts, response)
+            mark(message, notes, fallbacks)
 
-        return StreamReader(
+        reader = StreamReader(
             decoder,
             SSEDecoder(),
             model=call.model,
@@ -189,8 +194,9 @@ class StreamRun(Run):
             stall_limit_s=target.stream_chunk_timeout or None,
             patience=call.patience if call.runs_in_background else None,
             deadline=self.total,
-            shown=lambda: self.seen,
         )
+        reader.shown = self.seen
+        return reader
 
     def _limit_reads(self, response: httpx2.Response) -> None:
         limit_read(response, self.target.stream_chunk_timeout or None)
@@ -243,7 +249,7 @@ class StreamRun(Run):
 
     def _released(self) -> Iterator[ChatGenerationChunk]:
         held, self._held = self._held, []
-        self.seen = True
+        self.seen = self.reader.shown = True
         yield from held
 
     def _regenerated(

@@ -15,7 +15,6 @@ from langchain_core.callbacks import BaseCallbackHandler, BaseCallbackManager
 from langchain_core.outputs import LLMResult
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
-from langchain_core.tracers.context import _tracing_v2_is_enabled
 
 from langchain_tamma_openai.usage.run_log import RunLog, unwatch, watch
 
@@ -48,6 +47,8 @@ def witnessed(config: RunnableConfig, own_callbacks: Callbacks, run_id: UUID) ->
     Returns:
         The configuration, with all its handlers settled where there is a witness.
     """
+    from langchain_core.tracers.context import _tracing_v2_is_enabled
+
     given = ensure_config(config).get("callbacks")
     if not (_tracing_v2_is_enabled() or is_traced(_handlers(given))):
         return config

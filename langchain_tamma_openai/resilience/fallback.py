@@ -201,12 +201,18 @@ class FallbackPolicy:
         changed = self.actions.get(kind)
         return FallbackAction(changed or DEFAULT_ACTIONS.get(kind, FallbackAction.NONE))
 
-    def plan(self, error: Exception, tried: Sequence[FallbackStep]) -> FallbackStep | None:
+    def plan(
+        self,
+        error: Exception,
+        tried: Sequence[FallbackStep],
+        allowed: Sequence[str] | None = None,
+    ) -> FallbackStep | None:
         """Choose who serves the call next.
 
         Args:
             error: What the last try failed with.
             tried: All tries so far, the call as it was asked for first.
+            allowed: Names of the only models that may serve; None for any.
 
         Returns:
             The next try; None when there is none, and the error is to be raised.
@@ -214,25 +220,27 @@ class FallbackPolicy:
         action = self.action(error)
         ways = {step.way for step in tried}
         for candidate in self._candidates(action, tried[-1]):
-            if candidate.way not in ways:
+            if candidate.way not in ways and (allowed is None or candidate.model in allowed):
                 return replace(candidate, action=action, reason=_kind(error))
         return None
 
     def _candidates(self, action: FallbackAction, failed: FallbackStep) -> Iterator[FallbackStep]:
         if action is FallbackAction.NEXT_MODEL:
-            yield from (_step(model, failed) for model in self._listed())
+            yield from (_step(model, failed) for model in self.listed)
         elif action is FallbackAction.OTHER_ACCOUNT:
             yield from self._other_accounts(failed)
         elif action is FallbackAction.LARGER_WINDOW:
             yield from self._larger(failed)
 
-    def _listed(self) -> Iterator[FallbackModel]:
-        return (model for model in self.models if isinstance(model, FallbackModel))
+    @property
+    def listed(self) -> tuple[FallbackModel, ...]:
+        """The models to turn to."""
+        return tuple(model for model in self.models if isinstance(model, FallbackModel))
 
     def _other_accounts(self, failed: FallbackStep) -> Iterator[FallbackStep]:
         for account in self.accounts:
             yield FallbackStep(failed.model, _secret(account.api_key), account.base_url)
-        for model in self._listed():
+        for model in self.listed:
             # A model with a key of its own does not use the account that failed.
             if model.api_key is not None:
                 yield _step(model, failed)
@@ -241,7 +249,7 @@ class FallbackPolicy:
         window = self._window(failed.model)
         if window is None:
             return
-        for model in self._listed():
+        for model in self.listed:
             size = model.context_window_tokens or _catalogued_window(model.model)
             if size is not None and size > window:
                 yield _step(model, failed)
@@ -249,7 +257,7 @@ class FallbackPolicy:
             yield from (replace(failed, model=name) for name in _larger_models(failed.model))
 
     def _window(self, model: str) -> int | None:
-        own = (m.context_window_tokens for m in self._listed() if m.model == model)
+        own = (m.context_window_tokens for m in self.listed if m.model == model)
         return next((size for size in own if size is not None), _catalogued_window(model))
 
 
@@ -260,14 +268,21 @@ class Fallbacks:
         tried: All tries so far, the call as it was asked for first.
     """
 
-    def __init__(self, policy: FallbackPolicy, first: FallbackStep) -> None:
+    def __init__(
+        self,
+        policy: FallbackPolicy,
+        first: FallbackStep,
+        allowed: Sequence[str] | None = None,
+    ) -> None:
         """Begin with the call as it was asked for.
 
         Args:
             policy: Where to turn.
             first: The call as it was asked for.
+            allowed: Names of the only models that may serve; None for any.
         """
         self._policy = policy
+        self._allowed = allowed
         self.tried = [first]
         self._errors: list[Exception] = []
 
@@ -288,7 +303,7 @@ class Fallbacks:
                 its answer.
         """
         self._errors.append(error)
-        step = self._policy.plan(error, self.tried)
+        step = self._policy.plan(error, self.tried, self._allowed)
         if step is not None:
             self.tried.append(step)
             return step

@@ -74,6 +74,7 @@ class StreamReader:
         finished: The last chunk has been handed out.
         interruption: What broke the connection, where the stream is to be continued.
         decoder: Decodes the payloads.
+        shown: Whether the caller has seen anything; None where every chunk is shown at once.
     """
 
     def __init__(
@@ -86,7 +87,6 @@ class StreamReader:
         stall_limit_s: float | None = None,
         patience: Patience | None = None,
         deadline: Deadline | None = None,
-        shown: Callable[[], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start at the first byte of the body.
@@ -100,7 +100,6 @@ class StreamReader:
                 while comments keep the connection alive; None for no limit.
             patience: How long a background answer is waited for; None for any other.
             deadline: When the whole call has to be over; None for never.
-            shown: Tells whether the caller has seen anything; by default, whether there are chunks.
             clock: Seconds on a clock that never goes back.
         """
         self.started = False
@@ -114,7 +113,7 @@ class StreamReader:
         self._stall_limit_s = stall_limit_s
         self._patience = patience
         self._deadline = None if deadline is None or deadline.limit_s is None else deadline
-        self._shown = shown
+        self.shown: bool | None = None
         self._clock = clock
         self._heard_at_s = clock()
 
@@ -194,7 +193,7 @@ class StreamReader:
     @property
     def delivered(self) -> bool:
         """Whether the caller has seen anything of the answer."""
-        return bool(self.decoder.chunks) if self._shown is None else self._shown()
+        return bool(self.decoder.chunks) if self.shown is None else self.shown
 
     def past_deadline(self, deadline: Deadline) -> StreamInterruptedError:
         """Make the error of a stream that takes longer than the whole call may.

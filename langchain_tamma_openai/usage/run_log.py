@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 from uuid import UUID
 
-from langchain_tamma_openai.usage.record import AttemptOutcome, AttemptRecord
+if TYPE_CHECKING:
+    from langchain_tamma_openai.usage.record import AttemptRecord
 
 __all__ = ["OpenAttempt", "RunLog", "RunWatcher", "unwatch", "watch", "watchers"]
 
@@ -98,14 +99,16 @@ class RunLog:
         if self._open is attempt:
             self.add(record)
 
-    def relabel(self, outcome: AttemptOutcome) -> None:
+    def relabel(self, outcome: Literal["retry", "fallback_loser"]) -> None:
         """Say what became of the last attempt: it is repeated, or another model is asked.
 
         Args:
             outcome: Its outcome in the light of that.
         """
+        from langchain_tamma_openai.usage.record import AttemptOutcome
+
         if self._records:
-            self._records[-1] = replace(self._records[-1], outcome=outcome)
+            self._records[-1] = replace(self._records[-1], outcome=AttemptOutcome(outcome))
 
     def finish(self, error: BaseException | None = None) -> tuple[AttemptRecord, ...]:
         """Return all attempts; one that is still open ends now.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any, Literal, Self, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall, ToolCall
@@ -13,8 +13,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.utils.json import parse_partial_json
 from pydantic import model_validator
 
-from langchain_tamma_openai.wire.arguments import ToolArgumentsError, parse_tool_arguments
-from langchain_tamma_openai.wire.verdicts import VERDICTS_KEY, sorted_by
+from langchain_tamma_openai.wire.verdicts import VERDICTS_KEY, judged_calls, sorted_calls
 
 
 class _WholeMessage(AIMessage):
@@ -22,8 +21,17 @@ class _WholeMessage(AIMessage):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         if cls is _WholeMessage:
-            return cast("Self", AIMessage(*args, **kwargs))
+            return cast("Self", AIMessage(*args, **_without_verdicts(kwargs)))
         return super().__new__(cls)
+
+
+def _without_verdicts(fields: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what only the merging of chunks needs: a whole message has sorted its calls."""
+    metadata = fields.get("response_metadata")
+    if not metadata or VERDICTS_KEY not in metadata:
+        return fields
+    rest = {key: value for key, value in metadata.items() if key != VERDICTS_KEY}
+    return {**fields, "response_metadata": rest}
 
 
 class StrictAIMessageChunk(_WholeMessage, AIMessageChunk):
@@ -63,41 +71,40 @@ class StrictAIMessageChunk(_WholeMessage, AIMessageChunk):
         elif self.chunk_position != "last":
             self.tool_calls, self.invalid_tool_calls = partial_tool_calls(self.tool_call_chunks)
         else:
-            self.tool_calls, self.invalid_tool_calls = strict_tool_calls(self.tool_call_chunks)
-            if verdicts := self.response_metadata.get(VERDICTS_KEY):
-                self.tool_calls, self.invalid_tool_calls = sorted_by(
-                    verdicts, self.tool_calls, self.invalid_tool_calls
-                )
+            judged = judged_calls(
+                self.tool_call_chunks, self.response_metadata.get(VERDICTS_KEY, ())
+            )
+            self.tool_calls, self.invalid_tool_calls = sorted_calls(judged)
             if isinstance(self.content, list):
-                self._replace_content_blocks(self.content)
+                _replace_content_blocks(self.content, [each.call for each in judged])
         return self
 
-    def _replace_content_blocks(self, content: list[str | dict[Any, Any]]) -> None:
-        finished: dict[str | None, Mapping[str, Any]] = {
-            call["id"]: call for call in (*self.tool_calls, *self.invalid_tool_calls)
-        }
-        for position, block in enumerate(content):
-            if isinstance(block, dict) and block.get("type") == "tool_call_chunk":
-                call_block = finished.get(block.get("id"))
-                if call_block is not None:
-                    extras = {"extras": block["extras"]} if "extras" in block else {}
-                    content[position] = {**call_block, **extras}
+
+def _replace_content_blocks(
+    content: list[str | dict[Any, Any]], calls: Sequence[ToolCall | InvalidToolCall]
+) -> None:
+    """Say the same in LangChain's own content blocks as in the lists of calls."""
+    places = [
+        place
+        for place, block in enumerate(content)
+        if isinstance(block, dict) and block.get("type") == "tool_call_chunk"
+    ]
+    by_id = {call["id"]: call for call in calls}
+    # Ids may be missing or be given twice; where each call has its block, their order tells.
+    ordered = calls if len(calls) == len(places) else None
+    for number, place in enumerate(places):
+        block = cast("dict[Any, Any]", content[place])
+        call = ordered[number] if ordered else by_id.get(block.get("id"))
+        if call is not None:
+            extras = {"extras": block["extras"]} if "extras" in block else {}
+            content[place] = {**call, **extras}
 
 
 def strict_tool_calls(
     chunks: list[ToolCallChunk],
 ) -> tuple[list[ToolCall], list[InvalidToolCall]]:
     """Sort finished tool call chunks into valid and invalid calls, by strict JSON alone."""
-    valid: list[ToolCall] = []
-    invalid: list[InvalidToolCall] = []
-    for chunk in chunks:
-        try:
-            args = parse_tool_arguments(chunk["args"] or "")
-        except ToolArgumentsError as error:
-            invalid.append(_invalid(chunk, str(error)))
-        else:
-            valid.append(make_tool_call(name=chunk["name"] or "", args=args, id=chunk["id"]))
-    return valid, invalid
+    return sorted_calls(judged_calls(chunks))
 
 
 def partial_tool_calls(

@@ -60,6 +60,7 @@ class ResponsesStreamDecoder:
         chunks: Chunks handed out; kept by whoever drives the decoder.
         response_id: Id of the response, once known.
         last_sequence_number: `sequence_number` of the last event, to resume after.
+        withheld: Pieces that came of what is handed out whole: a refusal under way.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class ResponsesStreamDecoder:
         self.chunks: list[ChatGenerationChunk] = []
         self.response_id: str | None = None
         self.last_sequence_number: int | None = None
+        self.withheld: list[str] = []
         self._seen_through = -1
         self._default_model = default_model
         self._is_v0 = output_version == "v0"
@@ -282,8 +284,13 @@ class ResponsesStreamDecoder:
         annotations = [annotation_to_langchain(event["annotation"])]
         return self._delta({"type": "text", "annotations": annotations, "index": block})
 
+    def refusal_delta(self, event: Json) -> None:
+        """Keep a piece of a refusal; LangChain has no refusal in pieces."""
+        self.withheld.append(event["delta"])
+
     def refusal_done(self, event: Json) -> ChatGenerationChunk:
-        """Add a refusal, whole: LangChain has no refusal in pieces."""
+        """Add a refusal, whole."""
+        self.withheld.clear()
         block = self._block(event, event.get("content_index") or 0)
         refusal = {"type": "refusal", "refusal": event.get("refusal") or ""}
         return self._built([{**refusal, "id": event.get("item_id"), "index": block}])
@@ -472,6 +479,7 @@ _EVENTS: dict[str, _EventHandler] = {
     "response.queued": ResponsesStreamDecoder.note_response,
     "response.reasoning_summary_part.added": ResponsesStreamDecoder.summary_part,
     "response.reasoning_summary_text.delta": ResponsesStreamDecoder.summary_delta,
+    "response.refusal.delta": ResponsesStreamDecoder.refusal_delta,
     "response.refusal.done": ResponsesStreamDecoder.refusal_done,
 }
 

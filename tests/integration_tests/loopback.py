@@ -42,7 +42,7 @@ Step: TypeAlias = bytes | float | Act
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: its head, then its body step by step."""
+    """An answer: its head, unless the status is 0, then its body step by step."""
 
     steps: Sequence[Step]
     status: int = 200
@@ -230,7 +230,8 @@ class LoopbackServer:
         reply = self.script(request)
         if reply.delay_s and await _is_left(reader, reply.delay_s):
             return False
-        writer.write(_head(reply))
+        if reply.status:
+            writer.write(_head(reply))
         for step in reply.steps:
             if step is Act.DROP:
                 return False

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
@@ -13,6 +13,7 @@ from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackMana
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import RunnableConfig
 from pydantic import Field
 
 from langchain_tamma_openai.usage.record import AttemptOutcome, AttemptRecord, UsageRecord
@@ -142,3 +143,41 @@ def attempt(run_id: UUID | None = None, number: int = 1, **changes: Any) -> Atte
         "model": "gpt-6.1-sol",
     }
     return AttemptRecord(**{**given, **changes})
+
+
+async def call_astream(model: BaseChatModel, config: RunnableConfig) -> None:
+    async for _ in model.astream("Hello", config):
+        pass
+
+
+async def call_ainvoke(model: BaseChatModel, config: RunnableConfig) -> None:
+    await model.ainvoke("Hello", config)
+
+
+async def _abatch(model: BaseChatModel, config: RunnableConfig) -> None:
+    await model.abatch(["Hello"], config)
+
+
+async def _events(model: BaseChatModel, config: RunnableConfig) -> None:
+    async for _ in model.astream_events("Hello", config, version="v2"):
+        pass
+
+
+async def _events_v3(model: BaseChatModel, config: RunnableConfig) -> None:
+    stream = await model.astream_events("Hello", config, version="v3")
+    async for _ in stream:
+        pass
+
+
+WAYS: dict[str, Callable[[BaseChatModel, RunnableConfig], object]] = {
+    "invoke": lambda model, config: model.invoke("Hello", config),
+    "stream": lambda model, config: list(model.stream("Hello", config)),
+    "batch": lambda model, config: model.batch(["Hello"], config),
+    "stream_events": lambda model, config: list(model.stream_events("Hello", config, version="v3")),
+    "ainvoke": lambda model, config: asyncio.run(call_ainvoke(model, config)),
+    "astream": lambda model, config: asyncio.run(call_astream(model, config)),
+    "abatch": lambda model, config: asyncio.run(_abatch(model, config)),
+    "astream_events": lambda model, config: asyncio.run(_events(model, config)),
+    "astream_events_v3": lambda model, config: asyncio.run(_events_v3(model, config)),
+}
+STREAMED = {"stream", "astream", "astream_events", "stream_events", "astream_events_v3"}
