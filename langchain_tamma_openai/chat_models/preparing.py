@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.parameters.problems import Api, ParameterPolicy
     from langchain_tamma_openai.prompts.model import RenderedPrompt
     from langchain_tamma_openai.resilience.stream import StreamDecoder
+    from langchain_tamma_openai.tools.arguments import ArgumentPolicy
 
 _SERVER_KEEPS_HISTORY = ("previous_response_id", "conversation")
 
@@ -202,7 +203,8 @@ class PreparingMixin(Mixin):
         for generation in result.generations:
             message = cast("AIMessage", generation.message)
             if message.tool_calls or message.invalid_tool_calls:
-                generation.message = _applied(message, tools, self.tool_argument_policy)
+                reason = (generation.generation_info or {}).get("finish_reason")
+                generation.message = _applied(message, tools, self.tool_argument_policy, reason)
 
     def _judge_streamed_tools(
         self, last: ChatGenerationChunk, decoder: StreamDecoder, call: Call
@@ -255,11 +257,16 @@ class PreparingMixin(Mixin):
         return lint_call(cast("ChatTammaOpenAI", self), input, stop, kwargs)
 
 
-def _applied(message: AIMessage, tools: Sequence[Mapping[str, Any]], policy: Any) -> AIMessage:
+def _applied(
+    message: AIMessage,
+    tools: Sequence[Mapping[str, Any]],
+    policy: ArgumentPolicy,
+    finish_reason: str | None = None,
+) -> AIMessage:
     from langchain_tamma_openai.tools.arguments import apply_argument_policy
     from langchain_tamma_openai.tools.definitions import tool_schemas
 
-    return apply_argument_policy(message, tool_schemas(tools), policy)
+    return apply_argument_policy(message, tool_schemas(tools), policy, finish_reason=finish_reason)
 
 
 def _merged_calls(chunks: Sequence[AIMessageChunk]) -> list[ToolCallChunk]:
