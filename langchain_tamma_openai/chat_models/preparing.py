@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.resilience.stream import StreamDecoder
     from langchain_tamma_openai.tools.arguments import ArgumentPolicy
 
+_LEADS_ELSEWHERE = ("http_client", "http_async_client", "provider")
 _SERVER_KEEPS_HISTORY = ("previous_response_id", "conversation")
 
 
@@ -160,7 +161,7 @@ class PreparingMixin(Mixin):
     def _policy_of_parameters(self) -> ParameterPolicy:
         if self.parameter_policy is not None:
             return self.parameter_policy
-        if self.http_client is not None or self.http_async_client is not None:
+        if any(getattr(self, name) is not None for name in _LEADS_ELSEWHERE):
             return "off"  # where such a client leads is not ours to know
         from langchain_tamma_openai.parameters.settings import default_policy
 
@@ -182,11 +183,17 @@ class PreparingMixin(Mixin):
         policy = self._policy_of_parameters
         if policy == "off":
             return payload, {}
+        from langchain_tamma_openai.parameters.accepted import ACCEPTED, key_of
+
+        key = key_of(payload, api)
+        if key in ACCEPTED:
+            return payload, {}
         from langchain_tamma_openai.parameters.problems import ParameterAdjustedWarning
         from langchain_tamma_openai.parameters.validator import ParameterValidator
 
         applied = ParameterValidator(policy).decide(payload, str(payload.get("model")), api)
         if applied.warning is None:
+            ACCEPTED.add(key)
             return payload, {}
         warnings.warn(applied.warning, ParameterAdjustedWarning, stacklevel=2)
         return applied.params, {
