@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.parameters.problems import Api, ParameterPolicy
     from langchain_tamma_openai.prompts.model import RenderedPrompt
     from langchain_tamma_openai.resilience.stream import StreamDecoder
+    from langchain_tamma_openai.tools.arguments import ArgumentPolicy
 
+_LEADS_ELSEWHERE = ("http_client", "http_async_client", "provider")
 _SERVER_KEEPS_HISTORY = ("previous_response_id", "conversation")
 
 
@@ -159,7 +161,7 @@ class PreparingMixin(Mixin):
     def _policy_of_parameters(self) -> ParameterPolicy:
         if self.parameter_policy is not None:
             return self.parameter_policy
-        if self.http_client is not None or self.http_async_client is not None:
+        if any(getattr(self, name) is not None for name in _LEADS_ELSEWHERE):
             return "off"  # where such a client leads is not ours to know
         from langchain_tamma_openai.parameters.settings import default_policy
 
@@ -181,11 +183,17 @@ class PreparingMixin(Mixin):
         Raises:
             InvalidParameterError: A parameter would be refused, and must not be changed.
         """
+        from langchain_tamma_openai.parameters.accepted import ACCEPTED, key_of
+
+        key = key_of(params, api)
+        if key in ACCEPTED:
+            return params, {}
         from langchain_tamma_openai.parameters.problems import ParameterAdjustedWarning
         from langchain_tamma_openai.parameters.validator import ParameterValidator
 
         applied = ParameterValidator(policy).decide(params, str(params.get("model")), api)
         if applied.warning is None:
+            ACCEPTED.add(key)
             return params, {}
         warnings.warn(applied.warning, ParameterAdjustedWarning, stacklevel=2)
         return applied.params, {
@@ -202,7 +210,8 @@ class PreparingMixin(Mixin):
         for generation in result.generations:
             message = cast("AIMessage", generation.message)
             if message.tool_calls or message.invalid_tool_calls:
-                generation.message = _applied(message, tools, self.tool_argument_policy)
+                reason = (generation.generation_info or {}).get("finish_reason")
+                generation.message = _applied(message, tools, self.tool_argument_policy, reason)
 
     def _judge_streamed_tools(
         self, last: ChatGenerationChunk, decoder: StreamDecoder, call: Call
@@ -255,11 +264,16 @@ class PreparingMixin(Mixin):
         return lint_call(cast("ChatTammaOpenAI", self), input, stop, kwargs)
 
 
-def _applied(message: AIMessage, tools: Sequence[Mapping[str, Any]], policy: Any) -> AIMessage:
+def _applied(
+    message: AIMessage,
+    tools: Sequence[Mapping[str, Any]],
+    policy: ArgumentPolicy,
+    finish_reason: str | None = None,
+) -> AIMessage:
     from langchain_tamma_openai.tools.arguments import apply_argument_policy
     from langchain_tamma_openai.tools.definitions import tool_schemas
 
-    return apply_argument_policy(message, tool_schemas(tools), policy)
+    return apply_argument_policy(message, tool_schemas(tools), policy, finish_reason=finish_reason)
 
 
 def _merged_calls(chunks: Sequence[AIMessageChunk]) -> list[ToolCallChunk]:
