@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -162,11 +163,26 @@ class Attempt:
             self._passage.leave(ending)
 
     async def aend(self, error: BaseException | None = None) -> None:
-        """Say how it ended; see `end`."""
-        if (ending := self._end(error)) is not None and self._passage is not None:
-            if (refusal := _response_of(error)) is not None and self.response is None:
-                await self._passage.aobserve(refusal.headers, refusal.status_code)
-            await self._passage.aleave(ending)
+        """Say how it ended; see `end`. Counting tokens is left to a thread."""
+        try:
+            if self._has_to_count(error):
+                from langchain_tamma_openai.resilience.governors import finished
+
+                await finished(asyncio.to_thread(self.received.estimate, self._call))
+        finally:
+            if (ending := self._end(error)) is not None and self._passage is not None:
+                if (refusal := _response_of(error)) is not None and self.response is None:
+                    await self._passage.aobserve(refusal.headers, refusal.status_code)
+                await self._passage.aleave(ending)
+
+    def _has_to_count(self, error: BaseException | None) -> bool:
+        """Whether an answer came, or a part of one, that does not say what it used."""
+        if self._over or self.response is None or self.response.is_error:
+            return False
+        if error is None and not self._is_watched:
+            return False
+        facts = self.received.facts
+        return facts is None or facts.tokens is None
 
     def __enter__(self) -> Self:
         """Use an attempt that has begun for a block, which ends it."""
