@@ -42,7 +42,11 @@ async def turns_while_locked(file: Path, calls: list[asyncio.Task[None]]) -> int
 
 def model_at(server: LoopbackServer, **fields: Any) -> ChatTammaOpenAI:
     return server.model(
-        max_tokens=100, stream_usage=True, price_overrides=PRICES, stream_chunk_timeout=0.3, **fields
+        max_tokens=100,
+        stream_usage=True,
+        price_overrides=PRICES,
+        stream_chunk_timeout=0.3,
+        **fields,
     )
 
 

@@ -66,7 +66,9 @@ class Place(BaseModel):
 class Shop:
     """A server, a tracker, and a model of both."""
 
-    def __init__(self, server: LoopbackServer, accountant: Accountant, tracker: UsageTracker) -> None:
+    def __init__(
+        self, server: LoopbackServer, accountant: Accountant, tracker: UsageTracker
+    ) -> None:
         self.server, self.accountant, self.tracker = server, accountant, tracker
 
     def model(self, **fields: Any) -> ChatTammaOpenAI:
@@ -230,15 +232,14 @@ def test_a_pickled_model_records_to_the_same_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")  # a pickle holds no key
-    with LoopbackServer(Accountant()) as server:
-        with UsageTracker(tmp_path / "usage.db") as tracker:
-            model = server.model(usage_tracker=tracker)
-            model.invoke(PROMPT, LABELS)
-            copied = pickle.loads(pickle.dumps(model))  # noqa: S301 - our own
-            copied.invoke(PROMPT, LABELS)
-            list(copied.stream(PROMPT, LABELS))
-            copied.usage_tracker.close()
-            assert len(list(tracker.records())) == 3
+    with LoopbackServer(Accountant()) as server, UsageTracker(tmp_path / "usage.db") as tracker:
+        model = server.model(usage_tracker=tracker)
+        model.invoke(PROMPT, LABELS)
+        copied = pickle.loads(pickle.dumps(model))  # noqa: S301 - our own
+        copied.invoke(PROMPT, LABELS)
+        list(copied.stream(PROMPT, LABELS))
+        copied.usage_tracker.close()
+        assert len(list(tracker.records())) == 3
 
 
 def test_a_forked_process_records_to_the_same_file(tmp_path: Path) -> None:
