@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from langchain_tamma_openai.chat_models.observing import answer_cost
 from langchain_tamma_openai.chat_models.received import Received
-from langchain_tamma_openai.kinds import ErrorKind
-from langchain_tamma_openai.resilience.classify import ErrorClassifier, class_names
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     import httpx2
 
     from langchain_tamma_openai.chat_models.calls import Call
-    from langchain_tamma_openai.pricing_cost import Cost
     from langchain_tamma_openai.resilience.governors import Ending, Passage
-    from langchain_tamma_openai.usage.record import (
-        AttemptOutcome,
-        AttemptRecord,
-        Delivery,
-        Measurement,
-    )
+    from langchain_tamma_openai.usage.record import AttemptRecord
     from langchain_tamma_openai.usage.run_log import RunLog
-    from langchain_tamma_openai.wire.usage import TokenUsage
-
-_CLASSIFIER = ErrorClassifier()
-# What the HTTP libraries and the SDK raise before a request can have reached anyone.
-_NEVER_SENT = (
-    ".ConnectError",
-    ".ConnectTimeout",
-    ".PoolTimeout",
-    ".UnsupportedProtocol",
-    ".LocalProtocolError",
-    ".ProxyError",
-    ".InvalidURL",
-)
-_OUTCOMES = {
-    ErrorKind.CANCELLED: "abort",
-    ErrorKind.STREAM_INTERRUPTED: "cut",
-    ErrorKind.MALFORMED_RESPONSE: "parse_failure",
-    ErrorKind.REFUSAL: "refusal",
-    ErrorKind.CONTENT_FILTER: "refusal",
-}
 
 
 class Attempt:
@@ -157,16 +127,31 @@ class Attempt:
             error: What ended it; None for a success.
         """
         if (ending := self._end(error)) is not None and self._passage is not None:
-            if (refusal := _response_of(error)) is not None and self.response is None:
+            if (refusal := response_of(error)) is not None and self.response is None:
                 self._passage.observe(refusal.headers, refusal.status_code)
             self._passage.leave(ending)
 
     async def aend(self, error: BaseException | None = None) -> None:
-        """Say how it ended; see `end`."""
-        if (ending := self._end(error)) is not None and self._passage is not None:
-            if (refusal := _response_of(error)) is not None and self.response is None:
-                await self._passage.aobserve(refusal.headers, refusal.status_code)
-            await self._passage.aleave(ending)
+        """Say how it ended; see `end`. Counting tokens is left to a thread."""
+        try:
+            if self._has_to_count(error):
+                from langchain_tamma_openai.resilience.governors import finished
+
+                await finished(asyncio.to_thread(self.received.estimate, self._call))
+        finally:
+            if (ending := self._end(error)) is not None and self._passage is not None:
+                if (refusal := response_of(error)) is not None and self.response is None:
+                    await self._passage.aobserve(refusal.headers, refusal.status_code)
+                await self._passage.aleave(ending)
+
+    def _has_to_count(self, error: BaseException | None) -> bool:
+        """Whether an answer came, or a part of one, that does not say what it used."""
+        if self._over or self.response is None or self.response.is_error:
+            return False
+        if error is None and not self._is_watched:
+            return False
+        facts = self.received.facts
+        return facts is None or facts.tokens is None
 
     def __enter__(self) -> Self:
         """Use an attempt that has begun for a block, which ends it."""
@@ -197,133 +182,32 @@ class Attempt:
     def _end(self, error: BaseException | None) -> Ending | None:
         if self._over or not self._is_watched:
             return None
-        from langchain_tamma_openai.resilience.governors import Ending
-        from langchain_tamma_openai.usage.record import Delivery
-
         record = self._described(error)
         self._over = True
         if self._log is not None:
             self._log.close_open(self, record)
+        if self._passage is None:
+            return None
+        from langchain_tamma_openai.resilience.governors import Ending
+
         return Ending(
             error,
-            sent=record.delivery is not Delivery.NEVER_SENT,
+            sent=record.delivery != "never_sent",
             cost_usd=None if record.cost is None else record.cost.total_usd,
             tokens=None if record.tokens is None else record.tokens.total_tokens,
         )
 
     def _described(self, error: BaseException | None) -> AttemptRecord:
-        from langchain_tamma_openai.usage.record import AttemptRecord
+        from langchain_tamma_openai.chat_models.attempt_rows import attempt_row
 
-        delivery = self._delivery(error)
-        tokens, measurement = self._tokens(error, delivery)
-        facts = self.received.facts
-        model = facts.model if facts is not None else None
-        tier = facts.service_tier if facts is not None else None
-        response = self.response or _response_of(error)
-        return AttemptRecord(
-            run_id=self._run_id,
-            number=max(1, self._number),
-            started_at=self._began_at,
-            latency_s=time.monotonic() - self._started_s,
-            outcome=self._outcome(error),
-            delivery=delivery,
-            measurement=measurement,
-            requested_model=self._call.model,
-            model=model,
-            base_url=self._base_url,
-            api=self._call.api,
-            service_tier=tier,
-            status_code=None if response is None else response.status_code,
-            error_kind=None if error is None else _kind(error).value,
-            error_code=_text(getattr(error, "code", None)),
-            request_id=_text(None if response is None else response.headers.get("x-request-id")),
-            response_id=self.received.response_id,
-            tokens=tokens,
-            cost=self._cost(tokens, measurement),
-            time_to_first_token_s=self.first_token_s,
-        )
-
-    @property
-    def _run_id(self) -> UUID:
-        from uuid import UUID
-
-        return UUID(int=0) if self._log is None else self._log.run_id
-
-    def _outcome(self, error: BaseException | None) -> AttemptOutcome:
-        from langchain_tamma_openai.usage.record import AttemptOutcome
-
-        if error is None:
-            return AttemptOutcome.REFUSAL if self.received.is_refusal else AttemptOutcome.SUCCESS
-        if self.response is None or self.response.is_error:
-            kind = _kind(error)
-            return AttemptOutcome.ABORT if kind is ErrorKind.CANCELLED else AttemptOutcome.ERROR
-        return AttemptOutcome(_OUTCOMES.get(_kind(error), "error"))
-
-    def _delivery(self, error: BaseException | None) -> Delivery:
-        from langchain_tamma_openai.usage.record import Delivery
-
-        if self.response is not None or _response_of(error) is not None or error is None:
-            return Delivery.ANSWERED
-        return Delivery.NEVER_SENT if _never_sent(error) else Delivery.SENT_OUTCOME_UNKNOWN
-
-    def _tokens(
-        self, error: BaseException | None, delivery: Delivery
-    ) -> tuple[TokenUsage | None, Measurement]:
-        from langchain_tamma_openai.usage.record import Delivery, Measurement
-        from langchain_tamma_openai.wire.usage import TokenUsage
-
-        facts = self.received.facts
-        if facts is not None and facts.tokens is not None:
-            return facts.tokens, Measurement.MEASURED
-        if delivery is Delivery.NEVER_SENT or _is_refused(error, self.response):
-            return TokenUsage(), Measurement.MEASURED
-        if delivery is Delivery.SENT_OUTCOME_UNKNOWN:
-            return None, Measurement.UNKNOWN
-        estimate = self.received.estimate(self._call)
-        return estimate, Measurement.UNKNOWN if estimate is None else Measurement.ESTIMATED
-
-    def _cost(self, tokens: TokenUsage | None, measurement: Measurement) -> Cost | None:
-        from langchain_tamma_openai.usage.record import Measurement
-
-        if tokens is None:
-            return None
-        if self.received.cost is not None and measurement is Measurement.MEASURED:
-            return self.received.cost
-        return answer_cost(
-            tokens,
-            self.received.facts,
-            self._call.model,
-            self._prices,
-            estimated=measurement is Measurement.ESTIMATED,
-            base_url=self._base_url,
-        )
+        return attempt_row(self, error)
 
 
-def _kind(error: BaseException) -> ErrorKind:
-    return _CLASSIFIER.classify(error).kind
+def response_of(error: BaseException | None) -> httpx2.Response | None:
+    """Find the answer that an error is about, if it is about one.
 
-
-def _response_of(error: BaseException | None) -> httpx2.Response | None:
-    """Find the answer that an error is about, if it is about one."""
+    Args:
+        error: What ended an attempt.
+    """
     response = getattr(error, "response", None)
     return response if hasattr(response, "status_code") else None
-
-
-def _is_refused(error: BaseException | None, response: httpx2.Response | None) -> bool:
-    """Whether the server answered with an error status, which is not billed."""
-    if response is None:
-        response = _response_of(error)
-    return response is not None and response.status_code >= 400  # noqa: PLR2004 - HTTP's own line
-
-
-def _never_sent(error: BaseException) -> bool:
-    link: BaseException | None = error
-    while link is not None:
-        if any(name.endswith(_NEVER_SENT) for name in class_names(link)):
-            return True
-        link = link.__cause__
-    return False
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)

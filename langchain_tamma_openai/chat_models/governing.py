@@ -125,9 +125,9 @@ class GoverningMixin(Mixin):
     def _attach_tracker(self) -> None:
         """Listen to every run of this model on behalf of its tracker."""
         _check_kind(self.usage_tracker, "accepts_usage_records", "usage_tracker", "a UsageTracker")
-        from langchain_tamma_openai.usage.callbacks import UsageCallbackHandler
+        from langchain_tamma_openai.usage.callbacks import ModelUsageHandler
 
-        handler = UsageCallbackHandler(self.usage_tracker)
+        handler = ModelUsageHandler(self.usage_tracker)
         if self.callbacks is None or isinstance(self.callbacks, list):
             self.callbacks = [*(self.callbacks or ()), handler]
         else:

@@ -34,6 +34,7 @@ class Received:
         decoder: Decodes a stream; it holds the chunks and the facts so far.
         cost: What the whole answer cost, where that was worked out for the caller.
         body: Bytes of an answer that could not be read.
+        counted: The last estimate, and how much had come then.
     """
 
     message: AIMessage | None = None
@@ -43,6 +44,7 @@ class Received:
     decoder: StreamDecoder | None = None
     cost: Cost | None = None
     body: bytes = b""
+    counted: tuple[tuple[int, int], TokenUsage | None] | None = None
 
     def take(self, result: ChatResult, facts: AnswerFacts, cost: Cost) -> None:
         """Take a plain answer that was read.
@@ -103,6 +105,17 @@ class Received:
         Returns:
             Input as sent and output as received; None when it cannot be told.
         """
+        if self.counted is None or self.counted[0] != self._size:
+            self.counted = self._size, self._estimate(call)
+        return self.counted[1]
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        """Tell whether more has come."""
+        withheld = getattr(self.decoder, "withheld", ())
+        return len(self.body), len(self.messages) + len(withheld)
+
+    def _estimate(self, call: Call) -> TokenUsage | None:
         from langchain_tamma_openai.tokens_estimate import estimate_usage
 
         messages = self.messages

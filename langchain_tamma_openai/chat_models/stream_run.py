@@ -124,7 +124,7 @@ class StreamRun(Run):
             Exception: There is no other model.
         """
         if self.seen and self.broken is not None:
-            self._add_estimate(self.broken)
+            self.add_estimate(self.broken)
             raise self.broken from error
         self.fall_back(error)
         self.recovery = None
@@ -291,7 +291,6 @@ class StreamRun(Run):
         self.broken = interruption
         self.recovery = self._recovery(interruption, error)
         if self.recovery is Recovery.RAISE and not self._may_turn_to_another():
-            self._add_estimate(interruption)
             if interruption is error:
                 raise error
             raise interruption from error
@@ -330,13 +329,19 @@ class StreamRun(Run):
         self.recovery = None
         return True
 
-    def _add_estimate(self, interruption: StreamInterruptedError) -> None:
-        """Say what the part that came must have used, where the server did not."""
-        if interruption.usage is not None:
+    def add_estimate(self, error: BaseException) -> None:
+        """Say what the part that came must have used, where the server did not.
+
+        Args:
+            error: What ended the run; only a broken stream is told of it.
+        """
+        from langchain_tamma_openai.errors import StreamInterruptedError
+
+        if not isinstance(error, StreamInterruptedError) or error.usage is not None:
             return
         tokens = self.open_attempt.received.estimate(self.call)
         if tokens is not None:
-            interruption.usage = UsageMetadata(
+            error.usage = UsageMetadata(
                 input_tokens=tokens.input_tokens,
                 output_tokens=tokens.output_tokens,
                 total_tokens=tokens.total_tokens,

@@ -58,6 +58,7 @@ def stream_answer(  # noqa: C901 - one loop: another generator inside would cost
                     run.resumed(response)
         except BaseException as error:
             run.open_attempt.end(error)
+            run.add_estimate(error)
             raise
         run.open_attempt.end(run.broken)
         if run.is_finished:
@@ -96,6 +97,7 @@ async def astream_answer(  # noqa: C901 - see its twin
                         run.resumed(response)
         except BaseException as error:
             await run.open_attempt.aend(error)
+            run.add_estimate(error)
             raise
         await run.open_attempt.aend(run.broken)
         if run.is_finished:

@@ -117,6 +117,15 @@ class UsageCallbackHandler(_UsageHandler):
         self._end_in_error(error, run_id, kwargs.get("response"))
 
 
+class ModelUsageHandler(UsageCallbackHandler):
+    """The handler that a model has for its own tracker; it keeps no totals that nobody asks for."""
+
+    def _run_ended(self, ended: EndedRun) -> None:
+        log_run(ended.record)
+        if self._ledger is not None:
+            self._ledger.record(ended.record)
+
+
 class AsyncUsageCallbackHandler(_UsageHandler, AsyncCallbackHandler):  # type: ignore[misc]
     """The async twin of `UsageCallbackHandler`, for code that takes async handlers only.
 

@@ -77,7 +77,12 @@ ASKS: dict[str, Ask] = {
     "agent": _agent,
 }
 every_ask = pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS)
-every_api = pytest.mark.parametrize("responses", [False, True], ids=["completions", "responses"])
+every_api = pytest.mark.parametrize("api", ["chat_completions", "responses"])
+
+
+def ask_often(ask: Callable[[], object]) -> None:
+    for _ in range(9):
+        ask()
 
 
 class Shop:
@@ -112,10 +117,10 @@ def shop() -> Iterator[Shop]:
 @every_api
 @every_ask
 def test_a_call_that_does_not_fit_is_refused_before_anything_is_sent(
-    shop: Shop, ask: Ask, responses: bool
+    shop: Shop, ask: Ask, api: str
 ) -> None:
     tracker, budget = UsageTracker(), Budget("0.0001", wait_s=0)
-    model = shop.model(budget, usage_tracker=tracker, use_responses_api=responses)
+    model = shop.model(budget, usage_tracker=tracker, use_responses_api=api == "responses")
     with pytest.raises(BudgetExceededError) as caught:
         ask(model, LABELS)
 
@@ -137,10 +142,10 @@ def test_a_call_that_does_not_fit_is_refused_before_anything_is_sent(
     "scope", ["user_id", "organization_id", "tags", ("organization_id", "user_id", "model")]
 )
 def test_a_call_is_charged_to_the_line_of_its_labels(
-    shop: Shop, ask: Ask, responses: bool, scope: str | tuple[str, ...]
+    shop: Shop, ask: Ask, api: str, scope: str | tuple[str, ...]
 ) -> None:
     budget = Budget(1, scope=scope)
-    ask(shop.model(budget, use_responses_api=responses), LABELS)
+    ask(shop.model(budget, use_responses_api=api == "responses"), LABELS)
 
     (line,) = budget.lines()
     labels = {"user_id": "u-1", "organization_id": "o-1", "tags": ["blue"], "model": "gpt-6-luna"}
@@ -152,10 +157,10 @@ def test_a_call_is_charged_to_the_line_of_its_labels(
 @every_api
 @pytest.mark.parametrize("ask", [ASKS["invoke"], ASKS["astream"]], ids=["invoke", "astream"])
 def test_the_user_argument_is_the_user_where_metadata_names_none(
-    shop: Shop, ask: Ask, responses: bool
+    shop: Shop, ask: Ask, api: str
 ) -> None:
     budget = Budget(1, scope="user_id")
-    model = shop.model(budget, use_responses_api=responses, model_kwargs={"user": "u-7"})
+    model = shop.model(budget, use_responses_api=api == "responses", model_kwargs={"user": "u-7"})
     ask(model, {})
     ask(model, LABELS)
     assert {line.scope["user_id"]: line.spent_usd for line in budget.lines()} == {
@@ -172,8 +177,7 @@ def test_tokens_are_limited_as_well(shop: Shop, ask: Ask) -> None:
     spent = budget.status().spent_tokens
     ask(model, LABELS)
     with pytest.raises(BudgetExceededError) as caught:
-        for _ in range(9):
-            ask(model, LABELS)
+        ask_often(lambda: ask(model, LABELS))
     entries = shop.accountant.entries
     assert spent == entries[0].input_tokens + entries[0].output_tokens
     assert caught.value.unit == "tokens"
@@ -199,8 +203,7 @@ def test_several_budgets_hold_at_once(shop: Shop) -> None:
     model = shop.model(wide, narrow)
     model.invoke(PROMPT)
     with pytest.raises(BudgetExceededError) as caught:
-        for _ in range(5):
-            model.invoke(PROMPT)
+        ask_often(lambda: model.invoke(PROMPT))
     assert caught.value.budget == "narrow"
     assert wide.status().spent_usd == narrow.status().spent_usd == shop.usd
     assert wide.status().reserved_usd == narrow.status().reserved_usd == 0
@@ -218,15 +221,13 @@ def test_an_unknown_price_is_refused_or_allowed_as_asked(shop: Shop) -> None:
 
 
 @every_api
-def test_an_unset_max_tokens_reserves_the_most_the_model_can_write(
-    shop: Shop, responses: bool
-) -> None:
+def test_an_unset_max_tokens_reserves_the_most_the_model_can_write(shop: Shop, api: str) -> None:
     most = ModelCatalog().get("gpt-6-luna").max_output_tokens
     assert most is not None
     with pytest.raises(BudgetExceededError) as caught:
-        shop.model(Budget("0.01", wait_s=0), max_tokens=None, use_responses_api=responses).invoke(
-            PROMPT
-        )
+        shop.model(
+            Budget("0.01", wait_s=0), max_tokens=None, use_responses_api=api == "responses"
+        ).invoke(PROMPT)
     assert caught.value.requested is not None
     over = caught.value.requested - most * Decimal(6) / 1_000_000
     assert 0 < over < Decimal("0.0001")
