@@ -199,7 +199,7 @@ class ChatTammaOpenAI(
         payload = self._get_request_payload(messages, stop=stop, **kwargs)
         check_allowed(self, str(payload.get("model")))
         api: Api = "chat_completions" if "messages" in payload else "responses"
-        payload, notes = self._judged(payload, api)
+        payload, notes = self._judged(payload, api, self._left_out(payload, stop, kwargs))
         if api == "chat_completions":
             call: Call = CompletionsCall.prepare(payload)
             call.notes.update(notes)

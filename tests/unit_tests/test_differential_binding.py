@@ -318,5 +318,6 @@ def _breaks_strict_rules(binding: Any) -> bool:
 
 def _has_untyped(schema: Any) -> bool:
     """Whether a schema has a value without a type, which strict mode refuses."""
-    inner = [*schema.get("properties", {}).values(), *[schema[k] for k in ("items",) if k in schema]]
+    inner = [*schema.get("properties", {}).values()]
+    inner += [schema["items"]] if "items" in schema else []
     return "type" not in schema or any(map(_has_untyped, inner))
