@@ -194,8 +194,12 @@ class _Fit:
 
     def add(self, name: str, value: object) -> None:
         options = value if name == "reasoning_effort" and isinstance(value, tuple) else (value,)
+        constraint = self._table.get(canonical(name))
         refusal = self._refusal(name)
         for option in options if refusal is None else ():
+            if constraint is not None and option == constraint.default:
+                refusal = f"{option!r} is what the model does anyway"
+                break
             refusal = self._misfit(name, option)
             if refusal is None:
                 self.chosen[name] = option
@@ -216,9 +220,6 @@ class _Fit:
 
     def _misfit(self, name: str, value: object) -> str | None:
         """Say why a value cannot be chosen; the first problem that it would bring."""
-        constraint = self._table.get(canonical(name))
-        if constraint is not None and value == constraint.default:
-            return f"{value!r} is what the model does anyway"
         for problem in self._check({**self.chosen, name: value}):
             if _fault(problem) not in self._old_faults:
                 return f"not chosen, {problem.message}"

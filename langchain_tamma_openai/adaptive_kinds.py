@@ -33,19 +33,24 @@ _THRESHOLD = 3
 _SHOWN = 4
 
 _WORD = re.compile(r"[^\W\d_]+")
+_ASCII_WORD = re.compile(r"[a-z]+")
 _CODE_LINE = re.compile(
     r"[ \t]{0,80}(?:"
-    r"(?:async )?def \w+\(|class \w+[(:{]|from [\w.]{1,80} import |import [\w.{*]+|#include\b|@\w+$"
-    r"|(?:export )?(?:const|let|var|function|interface|enum) \w+|(?:public|private|static) \w+"
-    r"|fn \w+|func \w+|return\b[^.\n]{0,80};|SELECT \S|INSERT INTO |CREATE TABLE |\$ \w+"
-    r"|Traceback \(most recent|\w{1,40}(?:Error|Exception): |[}\])]+;?$"
-    r"|\w{1,40}(?:\.\w{1,40})?\([^\n]{0,80}\);?$|</?[a-z]\w{0,20}[ >])"
+    r"(?:async )?def \w+\(|class \w+(?:\([^)]{0,80}\))?:$|(?:export |public )?class \w[^.]{0,60}\{$"
+    r"|from [\w.]{1,80} import |import [\w.]{1,80}(?: as \w+)?;?$|import \{|#include\b"
+    r"|(?:export )?(?:const|let|var) \w+ ?[:=]|(?:export |async )*function \w*\("
+    r"|(?:interface|enum|struct) \w+ ?\{|(?:fn|func) \w+\("
+    r"|(?:public|private|protected|static) (?:[\w<>\[\]]{1,40} ){0,3}\w{1,40}\("
+    r"|return\b[^.]{0,80};|SELECT \S|INSERT INTO |CREATE TABLE |\$ [a-z]|Traceback \(most recent"
+    r"|\w{1,40}(?:Error|Exception): |[}\])]+;?$|\w{1,40}(?:\.\w{1,40})?\([^\n]{0,80}\);?$"
+    r"|</?[a-z]\w{0,20}[ >])"
 )
-_FILE = re.compile(r"\w\.(?:py|js|ts|tsx|jsx|go|rs|java|rb|php|cpp|cs|sql|sh|ya?ml|json|toml)\b")
-_CALL = re.compile(r"\w\(\)|[a-z]_[a-z]")
+_FILE = re.compile(r"\.(?<=\w\.)(?:py|[jt]sx?|go|rs|java|rb|php|cpp|cs|sql|sh|ya?ml|json|toml)\b")
+_SNAKE_CASE = re.compile(r"_(?<=[a-z]_)[a-z]")
 _TABLE_ROW = re.compile(r"\|.{1,200}\|[ \t]{0,8}$|[^,]{1,60}(?:,[^,\s][^,]{0,60}){2,20}$")
-_FORMULA = re.compile(r"\$[^$]{1,80}\$|\\(?:frac|sum|int|sqrt|lim)\b|\d ?[-+*/^=] ?\d|\bf\(x\)")
-_NUMBER = re.compile(r"(?<![\w.])\d{1,20}")
+_TEX = re.compile(r"\$[^$]{1,80}\$|\\(?:frac|sum|int|sqrt|lim)\b")
+_SUM = re.compile(r"\d ?[-+*/^=] ?\d")
+_NUMBER = re.compile(r"\d{1,20}")
 _LIST_ITEM = re.compile(r"[ \t]{0,20}(?:[-*\u2022]|\d{1,3}[.)])[ \t]+\S")
 
 
@@ -107,7 +112,7 @@ def _page(text: str) -> _Page:
     part = _ends(text)
     # One form for letters that can be written in two ways, such as é.
     part = part if part.isascii() else unicodedata.normalize("NFC", part)
-    words = _WORD.findall(part.lower())
+    words = (_ASCII_WORD if part.isascii() else _WORD).findall(part.lower())
     lines = [line[:_READ_LINE_CHARS] for line in part.split("\n", _READ_LINES)[:_READ_LINES]]
     return _Page(
         full_chars=len(text),
@@ -199,14 +204,14 @@ def _structure_points(page: _Page) -> list[_Point]:
     elif page.text.count("`") > 1:
         points.append(("code", 2, "inline code"))
     if lines := page.line_count(_CODE_LINE, 5):
-        points.append(("code", 2 * lines, f"{lines} line(s) of code"))
-    if "." in page.text and (files := page.count(_FILE, 2)):
+        points.append(("code", 3 * lines, f"{lines} line(s) of code"))
+    if files := page.count(_FILE, 2):
         points.append(("code", 2 * files, "names of source files"))
-    if ("_" in page.text or "()" in page.text) and (calls := page.count(_CALL, 2)):
-        points.append(("code", calls, "identifiers"))
+    if names := min(page.text.count("()") + page.count(_SNAKE_CASE, 2), 2):
+        points.append(("code", names, "identifiers"))
     if (rows := page.line_count(_TABLE_ROW, 4)) > 1:
         points.append(("analytical", 2 * rows, "a table"))
-    if _FORMULA.search(page.text):
+    if _SUM.search(page.text) or _TEX.search(page.text):
         points.append(("analytical", 2, "a formula"))
     if page.count(_NUMBER, 6) > 5:  # noqa: PLR2004 - many numbers
         points.append(("analytical", 2, "many numbers"))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from numbers import Integral, Real
+from numbers import Real
 
 from langchain_tamma_openai.models import ModelInfo
 from langchain_tamma_openai.parameters.constraints import EFFORTS, ParameterConstraint
@@ -85,7 +85,7 @@ def _unsupported(asked: Asked) -> ParameterProblem | None:
 def _number(asked: Asked) -> ParameterProblem | None:
     value = asked.value
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return asked.problem("wrong_type", "must be a number", *_as_number(value, whole=False))
+        return _other_type(asked, "must be a number", whole=False)
     if not _is_finite(value):
         return asked.problem("not_finite", "must be a finite number", _LEAVE_OUT)
     return _range(asked, value)
@@ -94,7 +94,7 @@ def _number(asked: Asked) -> ParameterProblem | None:
 def _integer(asked: Asked) -> ParameterProblem | None:
     value = asked.value
     if isinstance(value, bool) or not isinstance(value, int):
-        return asked.problem("wrong_type", "must be a whole number", *_as_number(value, whole=True))
+        return _other_type(asked, "must be a whole number", whole=True)
     return _range(asked, value)
 
 
@@ -123,16 +123,18 @@ def _between(low: float | None, high: float | None) -> str:
     return f"at least {low:g}" if low is not None else f"at most {high:.12g}"
 
 
-def _as_number(value: object, *, whole: bool) -> tuple[str, object]:
-    """Read the one number that a value of another type can mean; else none."""
-    read = None if isinstance(value, bool) else _read_number(value)
-    if read is None or not math.isfinite(read):
-        return f"pass a number, or {_LEAVE_OUT}", None
-    if not whole:
-        return f"pass {read:g}", read
-    if isinstance(value, Integral) or read == int(read):
-        return f"pass {int(read)}", int(read)
-    return f"pass a whole number, or {_LEAVE_OUT}", None
+def _other_type(asked: Asked, message: str, *, whole: bool) -> ParameterProblem:
+    """Refuse a value that is no number, and offer the one number that it can mean, if any."""
+    read = None if isinstance(asked.value, bool) else _read_number(asked.value)
+    if read is None or not math.isfinite(read) or (whole and read != int(read)):
+        return asked.problem("wrong_type", message, f"pass one, or {_LEAVE_OUT}")
+    number = int(read) if whole else read
+    outside = _range(asked, number)
+    if outside is not None:
+        return asked.problem(
+            "wrong_type", message, outside.remedy, (outside.fix or {}).get(asked.path)
+        )
+    return asked.problem("wrong_type", message, f"pass {number!r}", number)
 
 
 def _read_number(value: object) -> float | None:

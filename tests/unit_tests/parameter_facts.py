@@ -6,7 +6,7 @@ parameters, tools on Chat Completions. None means that no source says.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ALWAYS, QUIET, NEVER = "always", "with_effort_none", "never"
 
@@ -39,9 +39,9 @@ class Facts(NamedTuple):
     retentions: tuple[str, ...] | None = None
 
 
-CHAT = {"stop": True, "verbosity": False, "limit": "max_tokens"}
-NEW = {"cache_options": True, "retentions": ("24h",)}
-ONLY = {"responses_only": True}
+CHAT: dict[str, Any] = {"stop": True, "verbosity": False, "limit": "max_tokens"}
+NEW: dict[str, Any] = {"cache_options": True, "retentions": ("24h",)}
+ONLY: dict[str, Any] = {"responses_only": True}
 
 FACTS: dict[str, Facts] = {
     "gpt-6.2-astra": Facts(1_050_000, 128_000, DEEP, None, NEVER, NEVER, **NEW),

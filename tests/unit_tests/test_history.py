@@ -86,7 +86,7 @@ FINE: dict[str, list[BaseMessage]] = {
         HELLO,
     ],
     "spoken answer": [HELLO, AIMessage("", additional_kwargs={"audio": {"id": "audio_1"}}), HELLO],
-    "a developer message": [ChatMessage("be brief", role="developer"), HELLO],
+    "a developer message": [ChatMessage(content="be brief", role="developer"), HELLO],
     "built-in tools": [
         HELLO,
         AIMessage(
@@ -156,7 +156,7 @@ BROKEN: dict[str, tuple[list[BaseMessage], list[str]]] = {
     "no parts": ([HumanMessage([])], ["empty_message"]),
     "empty parts": ([HumanMessage([{"type": "text", "text": ""}])], ["empty_message"]),
     "empty system message": ([SystemMessage(""), HELLO], ["empty_message"]),
-    "unknown role": ([ChatMessage("x", role="narrator")], ["invalid_role"]),
+    "unknown role": ([ChatMessage(content="x", role="narrator")], ["invalid_role"]),
     "a mark of LangGraph": ([RemoveMessage(id="1")], ["invalid_role", "empty_message"]),
     "ids used again without an answer": (
         [calling("0"), HELLO, calling("0"), result("0")],
@@ -207,7 +207,7 @@ def test_content_that_the_model_cannot_take_is_found(
 
 def test_json_messages_are_read_as_well() -> None:
     call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    good = [
+    good: list[dict[str, Any]] = [
         {"role": "user", "content": "hello"},
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "a", "content": ""},
@@ -221,7 +221,7 @@ def test_json_messages_are_read_as_well() -> None:
 
 
 def test_input_items_are_read_as_well() -> None:
-    good = [
+    good: list[dict[str, Any]] = [
         {"role": "user", "content": [{"type": "input_text", "text": "hello"}]},
         {"type": "reasoning", "id": "rs_1", "summary": []},
         {"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}"},

@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import (
     AIMessage,
@@ -123,6 +123,7 @@ _MESSAGE: st.SearchStrategy[BaseMessage] = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(_MESSAGE, max_size=8), st.sampled_from(["chat_completions", "responses"]))
 def test_any_history_of_known_roles_can_be_repaired(messages: list[BaseMessage], api: Api) -> None:
     before = deepcopy(messages)
@@ -157,7 +158,7 @@ def test_repair_sends_a_repaired_copy_and_logs_it(caplog: pytest.LogCaptureFixtu
 
 def test_repair_refuses_what_it_cannot_mend() -> None:
     with pytest.raises(InvalidParameterError, match="narrator"):
-        HistoryChecker("repair").apply([ChatMessage("x", role="narrator")])
+        HistoryChecker("repair").apply([ChatMessage(content="x", role="narrator")])
 
 
 def test_repair_leaves_alone_what_openai_takes() -> None:
