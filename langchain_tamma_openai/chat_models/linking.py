@@ -31,6 +31,8 @@ class LinkingMixin(Mixin):
 
         def _rendered_prompt(self) -> RenderedPrompt | None: ...
 
+        def _policies_of_answers(self) -> list[str]: ...
+
     def stream(
         self,
         input: LanguageModelInput,  # noqa: A002 - LangChain's name
@@ -92,9 +94,12 @@ class LinkingMixin(Mixin):
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         text: str = super()._get_llm_string(stop=stop, **without_link(kwargs))
-        # What a registry holds under an id is no part of the serialised model.
+        # Neither what a registry holds under an id nor our policies are in the serialised model.
         prompt = self._rendered_prompt()
-        return text if prompt is None else f"{text}---system_prompt:{prompt.hash}"
+        beside = self._policies_of_answers()
+        if prompt is not None:
+            beside.append(f"system_prompt:{prompt.hash}")
+        return "---".join([text, *beside])
 
     def _get_invocation_params(
         self, stop: list[str] | None = None, **kwargs: Any

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.tools.arguments import ArgumentPolicy
 
 _LEADS_ELSEWHERE = ("http_client", "http_async_client", "provider")
+_DECIDES_ANSWERS = (
+    "system_prompt_rule",
+    "history_policy",
+    "tool_argument_policy",
+    "adaptive",
+)
 _SERVER_KEEPS_HISTORY = ("previous_response_id", "conversation")
 
 
@@ -68,7 +74,7 @@ class PreparingMixin(Mixin):
 
         Raises:
             ConfigurationError: One of them cannot be used.
-            PromptError: The system prompt names one that is not in the registry.
+            PromptError: The system prompt names one that is not in the registry given with it.
         """
         from langchain_tamma_openai.resilience.bounds import refuse
 
@@ -76,6 +82,13 @@ class PreparingMixin(Mixin):
             refuse("adaptive", self.adaptive, "an AdaptiveParameters")
         if self.prompt_registry is not None and not hasattr(self.prompt_registry, "resolve"):
             refuse("prompt_registry", self.prompt_registry, "a PromptRegistry")
+        if self.prompt_registry is not None and isinstance(self.system_prompt, str):
+            from langchain_tamma_openai.prompts.references import looks_like_reference
+
+            if looks_like_reference(self.system_prompt) and (
+                self.system_prompt not in self.prompt_registry
+            ):
+                self._rendered_prompt()
 
     def with_system_prompt(self, system_prompt: object, /, **variables: object) -> Self:
         """Return a model like this one with another system prompt.
@@ -101,6 +114,12 @@ class PreparingMixin(Mixin):
         return resolve_system_prompt(
             self.system_prompt, self.prompt_variables, self.prompt_registry
         )
+
+    def _policies_of_answers(self) -> list[str]:
+        """List what beside the serialised model decides which answer a call gets."""
+        given = {name: getattr(self, name) for name in _DECIDES_ANSWERS}
+        usual = {name: type(self).model_fields[name].default for name in _DECIDES_ANSWERS}
+        return [f"{name}={given[name]!r}" for name in given if given[name] != usual[name]]
 
     def _prepare(self, messages: list[BaseMessage], options: dict[str, Any]) -> Prepared:
         """Make a call ready; once for all its attempts and fallbacks.
@@ -166,6 +185,15 @@ class PreparingMixin(Mixin):
         from langchain_tamma_openai.parameters.settings import default_policy
 
         return default_policy(base_url(self))
+
+    def _left_out(
+        self, payload: dict[str, Any], stop: list[str] | None, options: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Give what was asked for and has no place in the body: `stop` on the Responses API."""
+        if "messages" in payload:
+            return {}
+        asked = stop or options.get("stop") or self.stop or self.model_kwargs.get("stop")
+        return {"stop": asked} if asked else {}
 
     def _judged(
         self, params: dict[str, Any], api: Api, policy: ParameterPolicy

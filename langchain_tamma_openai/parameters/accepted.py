@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import cast
 
 from langchain_tamma_openai.parameters.combinations import chosen_name
 from langchain_tamma_openai.parameters.problems import Api
@@ -94,7 +93,7 @@ def _part(item: tuple[str, object]) -> Hashable:
         return name
     if type(value) in _SCALARS:
         # 1, 1.0 and True are equal, and not the same to a server.
-        return name, type(value), cast("Hashable", value)
+        return name, type(value), value
     if name == "text" and isinstance(value, Mapping):
         value = {key: inner for key, inner in value.items() if key != "format"}
     return name, type(value), repr(value)

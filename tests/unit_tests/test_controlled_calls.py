@@ -106,7 +106,7 @@ def test_it_is_sent_with_tools_structured_output_and_chains(way: Way) -> None:
         (model.bind_tools([lookup]), "Hi"),
         (template | model, {"question": "Hi"}),
     ):
-        way(runnable, given)  # type: ignore[arg-type]  # any runnable that answers with a message
+        way(runnable, given)
         assert system_of(api) == ("system", "Be brief.")
     model.with_structured_output(Weather, include_raw=True).invoke("Hi")
     assert system_of(api) == ("system", "Be brief.")
@@ -122,15 +122,15 @@ def test_another_prompt_can_be_chosen_for_a_copy_or_for_a_call(way: Way) -> None
         system_prompt=ConfigurableField("prompt"), prompt_variables=ConfigurableField("values")
     )
     chosen = {"prompt": "support@1", "values": {"name": "Cy"}}
-    way(switched.with_config(configurable=chosen), "Hi")  # type: ignore[arg-type]  # as above
+    way(switched.with_config(configurable=chosen), "Hi")
     assert system_of(api) == ("system", "Help Cy.")
-    way(switched, "Hi")  # type: ignore[arg-type]  # as above
+    way(switched, "Hi")
     assert system_of(api) == ("system", "Be brief.")
 
 
 @pytest.mark.parametrize("use_responses_api", [True, False])
 @pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_value_arrives_verbatim_in_the_body(value: str, use_responses_api: bool) -> None:
+def test_a_value_arrives_verbatim_in_the_body(value: str, *, use_responses_api: bool) -> None:
     api = serving(answered(text_message("Hello"))) if use_responses_api else MockAPI()
     text = "A {{name}} B {{name}}"
     fields: Json = {"system_prompt": text, "prompt_variables": {"name": value}}
@@ -222,7 +222,7 @@ def test_a_model_with_a_prompt_can_be_pickled_and_stored(monkeypatch: Any) -> No
         stored = loads(
             dumps(original),
             secrets_from_env=True,
-            allowed_objects=[ChatTammaOpenAI, SystemPrompt],
+            allowed_objects=[ChatTammaOpenAI],
             valid_namespaces=["langchain_tamma_openai"],
         )
         assert stored._rendered_prompt().text == text
@@ -238,7 +238,7 @@ def test_a_changed_parameter_is_warned_of_once_and_told_on_the_answer(way: Way) 
     with pytest.warns(ParameterAdjustedWarning) as caught:
         message = way(model, "Hi")
     (warning,) = [each for each in caught if each.category is ParameterAdjustedWarning]
-    assert "temperature: 3 -> 2" in str(warning.message)
+    assert "temperature: 3.0 -> 2" in str(warning.message)
     changes = {each["name"]: each for each in message.response_metadata["parameter_changes"]}
     assert changes["temperature"]["old"] == 3
     assert changes["temperature"]["new"] == api.bodies[0]["temperature"] == 2
@@ -304,6 +304,20 @@ def test_a_fallback_is_judged_by_its_own_rules(way: Way) -> None:
     assert {"temperature", "stop"} <= names
 
 
+def test_a_stop_that_the_api_lacks_is_not_left_out_silently() -> None:
+    api = serving(answered(text_message("Hello")))
+    adjusting = api.tamma(use_responses_api=True, stop=["END"], parameter_policy="adjust")
+    with pytest.warns(ParameterAdjustedWarning, match="stop"):
+        message = adjusting.invoke("Hi")
+    assert [each["name"] for each in message.response_metadata["parameter_changes"]] == ["stop"]
+    assert "stop" not in api.bodies[0]
+    strict = api.tamma(use_responses_api=True, parameter_policy="strict")
+    with pytest.raises(InvalidParameterError, match="stop"):
+        strict.invoke("Hi", stop=["END"])
+    api.tamma(use_responses_api=True, stop=["END"], parameter_policy="off").invoke("Hi")
+    assert len(api.requests) == 2
+
+
 # --- histories -------------------------------------------------------------------------------
 
 ORPHAN = [
@@ -332,7 +346,7 @@ def test_a_history_is_refused_mended_or_sent_as_it_is(way: Way) -> None:
 
 
 @pytest.mark.parametrize("use_responses_api", [True, False])
-def test_lint_finds_everything_in_any_form_and_sends_nothing(use_responses_api: bool) -> None:
+def test_lint_finds_everything_in_any_form_and_sends_nothing(*, use_responses_api: bool) -> None:
     api = MockAPI()
     broken = {"type": "function", "function": {"name": "a b", "parameters": {"type": "object"}}}
     model = chat(api, use_responses_api=use_responses_api, base_url="https://api.openai.com/v1")

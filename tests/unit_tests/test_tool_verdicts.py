@@ -34,7 +34,7 @@ BOTH = '{"usd": "1",}'
 TEXTS = (GOOD, MISFIT, BROKEN, CUT, BOTH)
 PAIRS = [*itertools.combinations_with_replacement(TEXTS, 2), (MISFIT, GOOD), (BROKEN, GOOD)]
 POLICIES = ("strict", "repair", "off")
-CUT_SHORT = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+CUT_SHORT: Json = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
 
 
 def plain(texts: tuple[str, ...], ids: tuple[str | None, ...], reason: str) -> Json:
@@ -97,7 +97,7 @@ def _events(model: ChatTammaOpenAI, _: Any, **kwargs: Any) -> AIMessage:
     return asyncio.run(last_event(model, **kwargs))
 
 
-WAYS = {**ALL_WAYS, "streaming=True": streaming, "astream_events": _events}
+WAYS: dict[str, Any] = {**ALL_WAYS, "streaming=True": streaming, "astream_events": _events}
 
 
 def judged(message: AIMessage) -> Json:
