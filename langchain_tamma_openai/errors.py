@@ -51,7 +51,7 @@ from langchain_tamma_openai.kinds import ErrorKind
 from langchain_tamma_openai.redact import redact_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from decimal import Decimal
 
@@ -92,6 +92,9 @@ __all__ = [
     "redact_secrets",
     "with_sdk_class",
 ]
+
+SafeToDo = Literal["retry", "resume", "regenerate", "nothing"]
+"""What may be done about a broken stream without delivering anything twice."""
 
 
 class AuthenticationError(TammaError, lc.ModelAuthenticationError, openai.AuthenticationError):
@@ -211,13 +214,19 @@ class StreamInterruptedError(TammaError, lc.ModelConnectionError, openai.APIConn
         partial: What had arrived; None when nothing had.
         usage: Tokens of the partial answer, usually an estimate; None when unknown.
         delivered: Whether any of it was handed to the caller, who would see it twice on a retry.
+        safe_to_do: What the caller may do about it without seeing or paying anything twice unaware.
+            "retry": nothing was delivered and the cause is a passing one, so ask again. "resume":
+            the server goes on making the answer in the background and can be asked for the rest.
+            "regenerate": a part was delivered; ask again, and go on only if the new answer begins
+            with that part. "nothing": asking again would fail, or could not be compared.
     """
 
     kind = ErrorKind.STREAM_INTERRUPTED
     default_code = "stream_interrupted"
     partial: AIMessage | None
-    usage: UsageMetadata | None
     delivered: bool
+    _usage: UsageMetadata | Callable[[], UsageMetadata | None] | None
+    _safe_to_do: SafeToDo | None
 
     def __init__(
         self,
@@ -234,6 +243,35 @@ class StreamInterruptedError(TammaError, lc.ModelConnectionError, openai.APIConn
         self.partial = partial
         self.usage = usage
         self.delivered = delivered
+        self._safe_to_do = None
+
+    @property
+    def usage(self) -> UsageMetadata | None:
+        """Tokens of the partial answer, usually an estimate; None when unknown."""
+        if callable(self._usage):
+            self._usage = self._usage()
+        return self._usage
+
+    @usage.setter
+    def usage(self, usage: UsageMetadata | Callable[[], UsageMetadata | None] | None) -> None:
+        # Counting takes a tokenizer, whose first use takes a second: not while a deadline passes.
+        self._usage = usage
+
+    @property
+    def safe_to_do(self) -> SafeToDo:
+        """What the caller may do about it; see the class."""
+        if self._safe_to_do is not None:
+            return self._safe_to_do
+        return "retry" if self.is_retryable and not self.delivered else "nothing"
+
+    @safe_to_do.setter
+    def safe_to_do(self, safe_to_do: SafeToDo) -> None:
+        self._safe_to_do = safe_to_do
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the usage itself, estimated by now."""
+        self._usage = self.usage
+        return super().__reduce__()
 
     @classmethod
     def from_error(

@@ -182,7 +182,9 @@ class Call(ABC):
                 return open_stream(client, self.request)
             with _until(deadline, self.model):
                 self._limit(client, deadline)
-                return open_stream(client, self.request)
+                response = open_stream(client, self.request)
+                self._free_reads(response)
+                return response
 
     async def aopen(self, client: openai.AsyncOpenAI, deadline: Deadline) -> httpx2.Response:
         """Send the request once and return the answer at its headers; see `open`."""
@@ -199,6 +201,14 @@ class Call(ABC):
             self._given_timeout = (self.request.options.get("timeout", client.timeout),)
         self.request.options["timeout"] = self._given_timeout[0]
         limit_timeout(self.request, client, max(_SHORTEST_LIMIT_S, deadline.left_s or 0.0))
+
+    def _free_reads(self, response: httpx2.Response) -> None:
+        """Let the body be read as slowly as it could be without a deadline for the headers."""
+        (given,) = self._given_timeout or (None,)
+        timeouts = response.request.extensions.get("timeout")
+        if isinstance(timeouts, dict):
+            read_s = getattr(given, "read", given)
+            timeouts["read"] = read_s if isinstance(read_s, int | float) else None
 
     def takes_no_arguments(self, name: str) -> bool:
         """Whether a tool of that name was offered and has no parameters."""

@@ -9,6 +9,7 @@ handed out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages.ai import UsageMetadata
@@ -16,10 +17,12 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_tamma_openai.chat_models.observing import as_interruption, is_transport_error
 from langchain_tamma_openai.chat_models.run import Run, mark
 from langchain_tamma_openai.chat_models.settings import base_url
+from langchain_tamma_openai.resilience.deadline import DEADLINE
 from langchain_tamma_openai.resilience.recovery import (
     Recovery,
     Regeneration,
     can_regenerate,
+    is_passing,
     recovery_for,
 )
 from langchain_tamma_openai.resilience.stream import StreamReader
@@ -35,8 +38,9 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.chat_models.attempts import Attempt
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
     from langchain_tamma_openai.chat_models.calls import Call
+    from langchain_tamma_openai.chat_models.received import Received
     from langchain_tamma_openai.chat_models.run_link import RunLink
-    from langchain_tamma_openai.errors import StreamInterruptedError
+    from langchain_tamma_openai.errors import SafeToDo, StreamInterruptedError
 
 
 class StreamRun(Run):
@@ -125,6 +129,7 @@ class StreamRun(Run):
         """
         if self.seen and self.broken is not None:
             self.add_estimate(self.broken)
+            self.broken.safe_to_do = self._safe_after(self.broken, self.broken)
             raise self.broken from error
         self.fall_back(error)
         self.recovery = None
@@ -291,6 +296,7 @@ class StreamRun(Run):
         self.broken = interruption
         self.recovery = self._recovery(interruption, error)
         if self.recovery is Recovery.RAISE and not self._may_turn_to_another():
+            interruption.safe_to_do = self._safe_after(interruption, error)
             if interruption is error:
                 raise error
             raise interruption from error
@@ -300,8 +306,9 @@ class StreamRun(Run):
     def _recovery(self, interruption: StreamInterruptedError, error: Exception) -> Recovery:
         if interruption is self._compared_to or self.total.is_over:
             return Recovery.RAISE
-        lost = interruption is error or is_transport_error(error)
-        can_resume = lost and self.call.may_resume(self.reader.decoder)
+        can_resume = self._is_lost(interruption, error) and self.call.may_resume(
+            self.reader.decoder
+        )
         choice = recovery_for(
             self._model.stream_recovery,
             interruption,
@@ -317,6 +324,11 @@ class StreamRun(Run):
         granted = choice in {Recovery.RAISE, Recovery.RESUME} or self.retries.grants(interruption)
         return choice if granted else Recovery.RAISE
 
+    @staticmethod
+    def _is_lost(interruption: StreamInterruptedError, error: Exception) -> bool:
+        """Whether the connection went, and not the answer."""
+        return interruption is error or is_transport_error(error)
+
     def _can_regenerate(self) -> bool:
         if self._regeneration is None:
             self._delivered = list(self.reader.decoder.chunks)
@@ -329,23 +341,38 @@ class StreamRun(Run):
         self.recovery = None
         return True
 
+    def _safe_after(self, interruption: StreamInterruptedError, error: Exception) -> SafeToDo:
+        """Say what the caller may still do, where this run does no more about a break."""
+        if self._is_lost(interruption, error) and self.call.resume_request(self.reader.decoder):
+            return "resume"
+        if not self.seen:
+            return "retry" if interruption.is_retryable else "nothing"
+        if interruption is self._compared_to or interruption.code == DEADLINE:
+            return "nothing"
+        delivered = self._delivered or self.reader.decoder.chunks
+        return "regenerate" if is_passing(interruption) and can_regenerate(delivered) else "nothing"
+
     def add_estimate(self, error: BaseException) -> None:
-        """Say what the part that came must have used, where the server did not.
+        """Have the part that came counted when it is asked for, where the server did not tell.
 
         Args:
             error: What ended the run; only a broken stream is told of it.
         """
         from langchain_tamma_openai.errors import StreamInterruptedError
 
-        if not isinstance(error, StreamInterruptedError) or error.usage is not None:
-            return
-        tokens = self.open_attempt.received.estimate(self.call)
-        if tokens is not None:
-            error.usage = UsageMetadata(
-                input_tokens=tokens.input_tokens,
-                output_tokens=tokens.output_tokens,
-                total_tokens=tokens.total_tokens,
-            )
+        if isinstance(error, StreamInterruptedError) and error.usage is None:
+            error.usage = partial(_estimated, self.open_attempt.received, self.call)
+
+
+def _estimated(received: Received, call: Call) -> UsageMetadata | None:
+    tokens = received.estimate(call)
+    if tokens is None:
+        return None
+    return UsageMetadata(
+        input_tokens=tokens.input_tokens,
+        output_tokens=tokens.output_tokens,
+        total_tokens=tokens.total_tokens,
+    )
 
 
 class _Listening:

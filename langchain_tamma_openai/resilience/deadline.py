@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+DEADLINE = "deadline"
+"""Our code for a call that took longer than it may."""
+
 
 class Deadline:
     """A point in time after which a call has to be over.
@@ -70,7 +73,7 @@ class Deadline:
         return RequestTimeoutError(
             f"The call of {model} was not over after {self.limit_s:g} s (`{self.name}`), retries "
             "and waits included; allow it more time, or ask for less.",
-            code="deadline",
+            code=DEADLINE,
             model=model,
             retryable=False,
         )

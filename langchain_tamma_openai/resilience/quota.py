@@ -181,11 +181,12 @@ class QuotaMemory:
         self._storage = self._settings.open_storage()
         self._cancelled = threading.Event()
 
-    def guard(self, key: QuotaKey) -> QuotaGuard:
+    def guard(self, key: QuotaKey, deadline_s: float | None = None) -> QuotaGuard:
         """Put one call under the memory: ``with memory.guard(key):``, or ``async with``.
 
         Args:
             key: Whose quota the call uses.
+            deadline_s: Most seconds that it may wait, where it waits; None for ``max_wait_s``.
 
         Returns:
             A context manager. Entering it raises `QuotaExceededError`, with advice for the user,
@@ -199,7 +200,9 @@ class QuotaMemory:
             tell=_tell_nobody,
         )
         clock = self._settings.clock or time.monotonic
-        return QuotaGuard(gate, Waiting(self._settings.wait_limit_s, self._cancelled, clock))
+        limits = (self._settings.wait_limit_s, deadline_s)
+        limit_s = min((limit for limit in limits if limit is not None), default=None)
+        return QuotaGuard(gate, Waiting(limit_s, self._cancelled, clock))
 
     def info(self, key: QuotaKey) -> QuotaInfo | None:
         """Say what is remembered about an account; None when nothing is.

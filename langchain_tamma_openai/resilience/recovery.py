@@ -24,7 +24,14 @@ from langchain_tamma_openai.wire.chunks import StrictAIMessageChunk, generation_
 if TYPE_CHECKING:
     from langchain_tamma_openai.errors import StreamInterruptedError
 
-__all__ = ["Recovery", "Regeneration", "StreamRecovery", "can_regenerate", "recovery_for"]
+__all__ = [
+    "Recovery",
+    "Regeneration",
+    "StreamRecovery",
+    "can_regenerate",
+    "is_passing",
+    "recovery_for",
+]
 
 Chunk = TypeVar("Chunk", ChatGenerationChunk, AIMessageChunk)
 _Json = dict[str, Any]
@@ -71,7 +78,7 @@ def recovery_for(
         ``resume`` and ``restart`` are invisible to the caller. ``regenerate`` needs a
         `Regeneration` over the new stream, and `can_regenerate` of what was delivered.
     """
-    if tries_left < 1 or not _is_passing(error):
+    if tries_left < 1 or not is_passing(error):
         return Recovery.RAISE
     if can_resume and mode != "raise":
         return Recovery.RESUME
@@ -80,8 +87,12 @@ def recovery_for(
     return Recovery.REGENERATE if mode == "regenerate" else Recovery.RAISE
 
 
-def _is_passing(error: StreamInterruptedError) -> bool:
-    """Whether the same request may succeed now, apart from what was delivered."""
+def is_passing(error: StreamInterruptedError) -> bool:
+    """Whether the same request may succeed now, apart from what was delivered.
+
+    Args:
+        error: How a stream broke.
+    """
     cause = error.__cause__
     if not isinstance(cause, Exception) or error.is_retryable:
         return True

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
 
+from langchain_tamma_openai.resilience.deadline import DEADLINE
+
 if TYPE_CHECKING:
     from langchain_core.outputs import ChatGenerationChunk
 
@@ -201,7 +203,7 @@ class StreamReader:
         Args:
             deadline: The one that is over.
         """
-        error = self.out_of_time(deadline.limit_s, deadline.name, code="deadline")
+        error = self.out_of_time(deadline.limit_s, deadline.name, code=DEADLINE)
         error.retryable = False
         return error
 

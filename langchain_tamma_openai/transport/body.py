@@ -43,9 +43,11 @@ class Reading:
     def __enter__(self) -> Iterator[bytes]:
         """Return the pieces as they arrive."""
         response, deadline = self._response, self._deadline
+        left_s = None if deadline is None else deadline.left_s
         if not _is_plain(response):
+            limit_read(response, None if left_s is None else max(_SHORTEST_LIMIT_S, left_s))
             return response.iter_bytes()
-        if deadline is not None and deadline.left_s is not None:
+        if deadline is not None and left_s is not None:
             return raw_pieces(response, deadline)
         return response.iter_raw()
 
