@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from accounting import PRICES, PROMPT
+from langchain_core.runnables import RunnableConfig
 
 from langchain_tamma_openai import ChatTammaOpenAI
 from langchain_tamma_openai.errors import BudgetExceededError
@@ -37,7 +38,7 @@ def racing_model(url: str, budget: Budget) -> ChatTammaOpenAI:
     )
 
 
-CONFIG = {"metadata": {"organization_id": "o1"}}
+CONFIG: RunnableConfig = {"metadata": {"organization_id": "o1"}}
 
 
 async def _aspend(model: ChatTammaOpenAI) -> None:

@@ -7,9 +7,11 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from typing import Any
 from uuid import uuid4
 
 from accounting import PROMPT
+from langchain_core.runnables import RunnableConfig
 
 from langchain_tamma_openai import ChatTammaOpenAI
 from langchain_tamma_openai.usage.tracker import Durability, UsageTracker
@@ -20,13 +22,13 @@ THREADS = 4
 def call(model: ChatTammaOpenAI, number: int) -> None:
     """Make one call in one of three ways, and say so when it has returned."""
     run_id = uuid4()
-    config = {"run_id": run_id}
+    config: RunnableConfig = {"run_id": run_id}
     if number % 3 == 0:
         model.invoke(PROMPT, config)
     elif number % 3 == 1:
         list(model.stream(PROMPT, config))
     else:
-        stream = model.stream(PROMPT, config)
+        stream: Any = model.stream(PROMPT, config)
         list(islice(stream, 3))
         stream.close()
     os.write(1, f"{run_id} {time.time()}\n".encode())

@@ -262,7 +262,11 @@ def test_a_forked_process_records_to_the_same_file(tmp_path: Path) -> None:
 
 def test_a_model_inside_a_lambda_is_recorded(shop: Shop) -> None:
     model = shop.model()
-    RunnableLambda(lambda text: model.invoke(text)).invoke(PROMPT, LABELS)
+
+    def ask(text: str) -> str:
+        return model.invoke(text).text
+
+    RunnableLambda(ask).invoke(PROMPT, LABELS)
     (record,) = shop.check(1)
     assert (record.user_id, record.tags) == ("u-1", ("blue",))
     assert record.parent_run_id is not None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from accounting import Entry, plain_body, prompt_tokens, stream_events
-from loopback import Json, Reply, Request, json_reply
+from loopback import Json, Reply, Request, Step, json_reply
 
 _LIMITS = ("max_completion_tokens", "max_output_tokens")
 
@@ -49,7 +49,7 @@ class Till:
             answer = {**plain_body(api, "text"), "usage": entry.usage}
             return json_reply(answer, delay_s=self.delay_s)
         events, end = stream_events(api, "text", entry.usage)
-        steps = [*events, self.delay_s, *end]
+        steps: list[Step] = [*events, self.delay_s, *end]
         return Reply(steps, content_type="text/event-stream")
 
 
