@@ -102,7 +102,7 @@ def called(message: BaseMessage) -> AIMessage:
     if isinstance(answer, AIMessageChunk) and answer.tool_call_chunks:
         valid, broken = strict_tool_calls(answer.tool_call_chunks)
     # What does not fit the schema is for the caller's class to judge: it may convert values.
-    valid = valid or [call for each in broken if (call := _as_json(each)) is not None]
+    valid = valid or [found for each in broken if (found := _as_json(each)) is not None]
     if valid:
         return AIMessage(content="", tool_calls=valid)
     _require_complete(answer)

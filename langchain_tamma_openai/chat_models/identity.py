@@ -16,6 +16,8 @@ from langchain_tamma_openai.chat_models.settings import printable
 if TYPE_CHECKING:
     from langchain_core.language_models import ModelProfile
 
+    from langchain_tamma_openai.prompts.model import RenderedPrompt
+
 _SECRETS = {
     "openai_api_key": "OPENAI_API_KEY",
     "admin_api_key": "OPENAI_ADMIN_KEY",
@@ -41,6 +43,8 @@ class IdentityMixin(Mixin):
         def _default_params(self) -> dict[str, Any]: ...
 
         def _settle_governors(self) -> None: ...
+
+        def _rendered_prompt(self) -> RenderedPrompt | None: ...
 
     @property
     def model(self) -> str:
@@ -80,7 +84,23 @@ class IdentityMixin(Mixin):
     def lc_attributes(self) -> dict[str, Any]:
         """Attributes serialised beside the constructor arguments."""
         names = ("openai_organization", "openai_api_base", "openai_proxy")
-        return {name: value for name in names if (value := getattr(self, name))}
+        given = {name: value for name in names if (value := getattr(self, name))}
+        return {**given, **self._stored_prompt()}
+
+    def _stored_prompt(self) -> dict[str, Any]:
+        """Store a prompt that is an object as the text it gives: LangChain cannot load objects."""
+        if self.system_prompt is None or isinstance(self.system_prompt, str):
+            return {}
+        from langchain_tamma_openai.errors import PromptError
+        from langchain_tamma_openai.prompts.references import looks_like_reference
+
+        try:
+            rendered = self._rendered_prompt()
+        except PromptError:
+            return {}
+        if rendered is None or looks_like_reference(rendered.text):
+            return {}
+        return {"system_prompt": rendered.text, "prompt_variables": None}
 
     @property
     def _llm_type(self) -> str:

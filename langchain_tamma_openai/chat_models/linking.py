@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.messages import AIMessage
+
 from langchain_tamma_openai.chat_models.mixin import Mixin
 from langchain_tamma_openai.chat_models.run_link import LINK, RunLink, linked, without_link
 
@@ -28,6 +30,8 @@ class LinkingMixin(Mixin):
     if TYPE_CHECKING:
 
         def _rendered_prompt(self) -> RenderedPrompt | None: ...
+
+        def _policies_of_answers(self) -> list[str]: ...
 
     def stream(
         self,
@@ -61,7 +65,8 @@ class LinkingMixin(Mixin):
         **kwargs: Any,
     ) -> ChatResult:
         kwargs[LINK] = RunLink.of(run_manager, is_invoke=True)
-        return super()._generate_with_cache(messages, stop, run_manager, **kwargs)
+        result = super()._generate_with_cache(messages, stop, run_manager, **kwargs)
+        return _with_all_calls_in_blocks(result)
 
     async def _agenerate_with_cache(
         self,
@@ -73,10 +78,11 @@ class LinkingMixin(Mixin):
         link = RunLink.of(run_manager, is_invoke=True)
         kwargs[LINK] = link
         try:
-            return await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
+            result = await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
         except asyncio.CancelledError as error:
             link.abandoned(error)
             raise
+        return _with_all_calls_in_blocks(result)
 
     def _iter_v2_events(self, messages: list[BaseMessage], **kwargs: Any) -> Iterator[Any]:
         kwargs.setdefault(LINK, RunLink.of(kwargs["run_manager"], is_invoke=False))
@@ -88,11 +94,37 @@ class LinkingMixin(Mixin):
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         text: str = super()._get_llm_string(stop=stop, **without_link(kwargs))
-        # What a registry holds under an id is no part of the serialised model.
+        # Neither what a registry holds under an id nor our policies are in the serialised model.
         prompt = self._rendered_prompt()
-        return text if prompt is None else f"{text}---system_prompt:{prompt.hash}"
+        beside = self._policies_of_answers()
+        if prompt is not None:
+            beside.append(f"system_prompt:{prompt.hash}")
+        return "---".join([text, *beside])
 
     def _get_invocation_params(
         self, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
         return super()._get_invocation_params(stop=stop, **without_link(kwargs))
+
+
+def _with_all_calls_in_blocks(result: ChatResult) -> ChatResult:
+    """Say in the content blocks of plain answers what streams say there.
+
+    Core makes blocks of an answer of Chat Completions from its valid calls with an id alone.
+    """
+    for generation in result.generations:
+        message = generation.message
+        if not isinstance(message, AIMessage) or not isinstance(message.content, list):
+            continue
+        if message.response_metadata.get("output_version") != "v1":
+            continue
+        calls = [*message.tool_calls, *message.invalid_tool_calls]
+        rest = [block for block in message.content if not _is_call(block)]
+        if len(message.content) - len(rest) < len(calls):
+            content = [*rest, *(dict(call) for call in calls)]
+            generation.message = message.model_copy(update={"content": content})
+    return result
+
+
+def _is_call(block: object) -> bool:
+    return isinstance(block, dict) and block.get("type") in ("tool_call", "invalid_tool_call")

@@ -15,6 +15,7 @@ from langchain_tamma_openai.tools.definitions import (
     validate_response_format,
     validate_tool_definitions,
 )
+from langchain_tamma_openai.wire.response_format import response_format_to_wire
 from langchain_tamma_openai.wire.tools import tools_to_openai
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
     from langchain_tamma_openai.tools.problems import ToolProblem
+
+
+# What conversion of messages and tools that are broken in any way ends with.
+_UNUSABLE = (TammaError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def lint_call(
@@ -38,8 +43,10 @@ def lint_call(
         stop: Where to stop generating.
         kwargs: Parameters of the call.
     """
-    problems = list(_of_tools(kwargs))
-    given = _convertible(kwargs, problems)
+    problems: list[Problem] = []
+    given = _in_wire_form(kwargs, problems)
+    problems += _of_tools({**model.model_kwargs, **given})
+    given = _convertible(given, problems)
     try:
         messages = model._convert_input(input_).to_messages()
         rendered = model._rendered_prompt()
@@ -48,8 +55,9 @@ def lint_call(
 
             messages = apply_system_prompt(messages, rendered, rule=model.system_prompt_rule)
         payload = model._get_request_payload(messages, stop=stop, **given)
-    except (TammaError, TypeError, ValueError) as error:
+    except _UNUSABLE as error:
         return [*problems, _of_error(error)]
+    payload |= model._left_out(payload, stop, given)
     problems += lint_payload(payload, messages=messages, base_url=base_url(model))
     problems += _of_budget(model, payload)
     return problems
@@ -69,6 +77,18 @@ def _of_tool(problem: ToolProblem, container: str) -> Problem:
     return Problem(where, problem.code, problem.message, problem.remedy, problem.severity)
 
 
+def _in_wire_form(kwargs: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
+    """Write a response format given as a class as it is sent."""
+    response_format = kwargs.get("response_format")
+    if response_format is None or isinstance(response_format, Mapping):
+        return kwargs
+    try:
+        return {**kwargs, "response_format": response_format_to_wire(response_format)}
+    except _UNUSABLE as error:
+        problems.append(_of_error(error))
+        return {name: value for name, value in kwargs.items() if name != "response_format"}
+
+
 def _convertible(kwargs: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
     """Put tools into the form they are sent in; those that have none were named already."""
     tools = kwargs.get("tools")
@@ -76,7 +96,7 @@ def _convertible(kwargs: dict[str, Any], problems: list[Problem]) -> dict[str, A
         return kwargs
     try:
         return {**kwargs, "tools": tools_to_openai(tools)}
-    except (TammaError, TypeError, ValueError) as error:
+    except _UNUSABLE as error:
         if not problems:
             problems.append(_of_error(error))
         return {name: value for name, value in kwargs.items() if name != "tools"}

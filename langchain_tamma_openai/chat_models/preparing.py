@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.parameters.problems import Api, ParameterPolicy
     from langchain_tamma_openai.prompts.model import RenderedPrompt
     from langchain_tamma_openai.resilience.stream import StreamDecoder
+    from langchain_tamma_openai.tools.arguments import ArgumentPolicy
 
+_LEADS_ELSEWHERE = ("http_client", "http_async_client", "provider")
+_DECIDES_ANSWERS = (
+    "system_prompt_rule",
+    "history_policy",
+    "tool_argument_policy",
+    "adaptive",
+)
 _SERVER_KEEPS_HISTORY = ("previous_response_id", "conversation")
 
 
@@ -66,7 +74,7 @@ class PreparingMixin(Mixin):
 
         Raises:
             ConfigurationError: One of them cannot be used.
-            PromptError: The system prompt names one that is not in the registry.
+            PromptError: The system prompt names one that is not in the registry given with it.
         """
         from langchain_tamma_openai.resilience.bounds import refuse
 
@@ -74,6 +82,13 @@ class PreparingMixin(Mixin):
             refuse("adaptive", self.adaptive, "an AdaptiveParameters")
         if self.prompt_registry is not None and not hasattr(self.prompt_registry, "resolve"):
             refuse("prompt_registry", self.prompt_registry, "a PromptRegistry")
+        if self.prompt_registry is not None and isinstance(self.system_prompt, str):
+            from langchain_tamma_openai.prompts.references import looks_like_reference
+
+            if looks_like_reference(self.system_prompt) and (
+                self.system_prompt not in self.prompt_registry
+            ):
+                self._rendered_prompt()
 
     def with_system_prompt(self, system_prompt: object, /, **variables: object) -> Self:
         """Return a model like this one with another system prompt.
@@ -99,6 +114,12 @@ class PreparingMixin(Mixin):
         return resolve_system_prompt(
             self.system_prompt, self.prompt_variables, self.prompt_registry
         )
+
+    def _policies_of_answers(self) -> list[str]:
+        """List what beside the serialised model decides which answer a call gets."""
+        given = {name: getattr(self, name) for name in _DECIDES_ANSWERS}
+        usual = {name: type(self).model_fields[name].default for name in _DECIDES_ANSWERS}
+        return [f"{name}={given[name]!r}" for name in given if given[name] != usual[name]]
 
     def _prepare(self, messages: list[BaseMessage], options: dict[str, Any]) -> Prepared:
         """Make a call ready; once for all its attempts and fallbacks.
@@ -159,11 +180,20 @@ class PreparingMixin(Mixin):
     def _policy_of_parameters(self) -> ParameterPolicy:
         if self.parameter_policy is not None:
             return self.parameter_policy
-        if self.http_client is not None or self.http_async_client is not None:
+        if any(getattr(self, name) is not None for name in _LEADS_ELSEWHERE):
             return "off"  # where such a client leads is not ours to know
         from langchain_tamma_openai.parameters.settings import default_policy
 
         return default_policy(base_url(self))
+
+    def _left_out(
+        self, payload: dict[str, Any], stop: list[str] | None, options: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Give what was asked for and has no place in the body: `stop` on the Responses API."""
+        if "messages" in payload:
+            return {}
+        asked = stop or options.get("stop") or self.stop or self.model_kwargs.get("stop")
+        return {"stop": asked} if asked else {}
 
     def _judged(
         self, params: dict[str, Any], api: Api, policy: ParameterPolicy
@@ -181,11 +211,17 @@ class PreparingMixin(Mixin):
         Raises:
             InvalidParameterError: A parameter would be refused, and must not be changed.
         """
+        from langchain_tamma_openai.parameters.accepted import ACCEPTED, key_of
+
+        key = key_of(params, api)
+        if key in ACCEPTED:
+            return params, {}
         from langchain_tamma_openai.parameters.problems import ParameterAdjustedWarning
         from langchain_tamma_openai.parameters.validator import ParameterValidator
 
         applied = ParameterValidator(policy).decide(params, str(params.get("model")), api)
         if applied.warning is None:
+            ACCEPTED.add(key)
             return params, {}
         warnings.warn(applied.warning, ParameterAdjustedWarning, stacklevel=2)
         return applied.params, {
@@ -202,7 +238,8 @@ class PreparingMixin(Mixin):
         for generation in result.generations:
             message = cast("AIMessage", generation.message)
             if message.tool_calls or message.invalid_tool_calls:
-                generation.message = _applied(message, tools, self.tool_argument_policy)
+                reason = (generation.generation_info or {}).get("finish_reason")
+                generation.message = _applied(message, tools, self.tool_argument_policy, reason)
 
     def _judge_streamed_tools(
         self, last: ChatGenerationChunk, decoder: StreamDecoder, call: Call
@@ -255,11 +292,16 @@ class PreparingMixin(Mixin):
         return lint_call(cast("ChatTammaOpenAI", self), input, stop, kwargs)
 
 
-def _applied(message: AIMessage, tools: Sequence[Mapping[str, Any]], policy: Any) -> AIMessage:
+def _applied(
+    message: AIMessage,
+    tools: Sequence[Mapping[str, Any]],
+    policy: ArgumentPolicy,
+    finish_reason: str | None = None,
+) -> AIMessage:
     from langchain_tamma_openai.tools.arguments import apply_argument_policy
     from langchain_tamma_openai.tools.definitions import tool_schemas
 
-    return apply_argument_policy(message, tool_schemas(tools), policy)
+    return apply_argument_policy(message, tool_schemas(tools), policy, finish_reason=finish_reason)
 
 
 def _merged_calls(chunks: Sequence[AIMessageChunk]) -> list[ToolCallChunk]:

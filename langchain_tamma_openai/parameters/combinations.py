@@ -336,7 +336,7 @@ def _unknown_choice(request: Request) -> Iterator[ParameterProblem]:
         return
     tools = tools_of(request.params)
     brought = any(tool.get("type") in _TOOLS_OF_OTHERS for tool in tools)
-    name = _chosen_name(choice)
+    name = chosen_name(choice)
     if name is None or not tools or brought or _may_have_tools(request):
         return
     names = function_names(request.params)
@@ -362,7 +362,8 @@ def _unknown_mode(request: Request, choice: str) -> Iterator[ParameterProblem]:
         )
 
 
-def _chosen_name(choice: object) -> str | None:
+def chosen_name(choice: object) -> str | None:
+    """Give the name of the function or custom tool that a tool choice asks for."""
     if not isinstance(choice, Mapping) or choice.get("type") not in ("function", "custom"):
         return None
     inner = choice.get(str(choice["type"]))

@@ -74,7 +74,11 @@ def judge_call(name: str | None, args: object, schemas: Schemas) -> str | None:
 
 
 def apply_argument_policy(
-    message: AIMessage, schemas: Schemas, policy: ArgumentPolicy = "strict"
+    message: AIMessage,
+    schemas: Schemas,
+    policy: ArgumentPolicy = "strict",
+    *,
+    finish_reason: str | None = None,
 ) -> AIMessage:
     """Sort the tool calls of a finished answer by whether they may be run.
 
@@ -86,6 +90,7 @@ def apply_argument_policy(
             read where only one reading is possible (see `repair_tool_arguments`), never those of
             an answer that was cut; each is noted in `response_metadata["tool_argument_repairs"]`.
             `"off"`: the message stays as it is.
+        finish_reason: Why the answer ended, where its `response_metadata` does not say it yet.
 
     Returns:
         The same message when nothing changes, else a copy. Its calls keep their ids and order.
@@ -102,8 +107,9 @@ def apply_argument_policy(
     sorting = _Sorting(schemas)
     for call in message.tool_calls:
         sorting.judge(call)
+    may_repair = policy == "repair" and finish_reason in _WHOLE and _is_whole(message)
     for broken in message.invalid_tool_calls:
-        sorting.mend(broken, may_repair=policy == "repair" and _is_whole(message))
+        sorting.mend(broken, may_repair=may_repair)
     return sorting.applied_to(message)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias, cast
 
 from langchain_core.utils.function_calling import convert_to_openai_tool
@@ -18,6 +20,7 @@ Problems: TypeAlias = Iterator[ToolProblem]
 
 MAX_DESCRIPTION_CHARS = 1024
 MAX_TOOLS = 128
+_KEPT_TOOLS = 1024
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _NO_FUNCTION = "a tool of type 'function' must have a name"
 
@@ -79,7 +82,7 @@ def check_tools(tools: Sequence[Mapping[str, Any]]) -> None:
     """Refuse converted tools with errors, all of them at once; warnings pass.
 
     So do two tools of one name, which every LangChain model lets one bind (its standard tests do).
-    A schema is checked once in a process; again it costs the time to write it as JSON.
+    A tool is checked once in a process; again it costs the time to write it as JSON.
 
     Args:
         tools: Tools in OpenAI's form, as `tools_to_openai` gives them.
@@ -87,12 +90,28 @@ def check_tools(tools: Sequence[Mapping[str, Any]]) -> None:
     Raises:
         InvalidToolError: At least one has an error.
     """
-    found = errors_among(validate_tool_definitions([dict(tool) for tool in tools]))
-    problems = [problem for problem in found if problem.code != "duplicate_name"]
+    problems = [
+        problem.under(f"/{index}") for index, tool in enumerate(tools) for problem in _errors(tool)
+    ]
     if problems:
         from langchain_tamma_openai.errors import InvalidToolError
 
         raise InvalidToolError(f"tools: {listed(problems)}")
+
+
+def _errors(tool: Mapping[str, Any]) -> Sequence[ToolProblem]:
+    from langchain_tamma_openai.tools.validators import schema_text
+
+    try:
+        text = schema_text(tool)
+    except (TypeError, ValueError, RecursionError):
+        return errors_among(validate_tool_definition(dict(tool)))
+    return _errors_of(text)
+
+
+@lru_cache(maxsize=_KEPT_TOOLS)
+def _errors_of(text: str) -> Sequence[ToolProblem]:
+    return errors_among(validate_tool_definition(json.loads(text)))
 
 
 def validate_response_format(response_format: Mapping[str, Any]) -> list[ToolProblem]:

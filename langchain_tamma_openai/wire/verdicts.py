@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from langchain_core.messages import AIMessage, InvalidToolCall, ToolCall
 from langchain_core.messages.tool import ToolCallChunk, invalid_tool_call, tool_call
@@ -109,7 +109,7 @@ def sorted_calls(judged: Sequence[JudgedCall]) -> tuple[list[ToolCall], list[Inv
     ordered = [each.call for each in sorted(judged, key=lambda each: not each.is_json)]
     valid = [call for call in ordered if call["type"] == "tool_call"]
     invalid = [call for call in ordered if call["type"] == "invalid_tool_call"]
-    return cast("list[ToolCall]", valid), cast("list[InvalidToolCall]", invalid)
+    return valid, invalid
 
 
 def _judged(chunk: ToolCallChunk, verdict: Verdict) -> JudgedCall:

@@ -151,7 +151,7 @@ def test_a_call_is_charged_to_the_line_of_its_labels(
     labels = {"user_id": "u-1", "organization_id": "o-1", "tags": ["blue"], "model": "gpt-6-luna"}
     names = [scope] if isinstance(scope, str) else scope
     assert line.scope == {name: labels[name] for name in names}
-    assert [line.spent_usd, line.reserved_usd] == [shop.usd, 0]
+    assert (line.spent_usd, line.reserved_usd) == (shop.usd, Decimal(0))
 
 
 @every_api
@@ -243,7 +243,7 @@ def test_a_fallback_reserves_at_its_own_price(shop: Shop) -> None:
     (note,) = caught.value.__notes__
     assert "BudgetExceeded" in note or "requested $0.06" in note
     assert len(shop.server.requests) == 1
-    assert [budget.status().spent_usd, budget.status().reserved_usd] == [0, 0]
+    assert (budget.status().spent_usd, budget.status().reserved_usd) == (Decimal(0), Decimal(0))
 
 
 @every_ask
@@ -252,7 +252,7 @@ def test_each_retry_reserves_and_a_failed_try_costs_nothing(shop: Shop, ask: Ask
     budget = Budget("0.001", wait_s=0)  # room for one reservation at a time
     ask(shop.model(budget, max_retries=2), LABELS)
     assert len(shop.server.requests) == 3
-    assert [budget.status().spent_usd, budget.status().reserved_usd] == [shop.usd, 0]
+    assert (budget.status().spent_usd, budget.status().reserved_usd) == (shop.usd, Decimal(0))
 
 
 @pytest.mark.parametrize("ask", [ASKS["stream"], ASKS["astream"]], ids=["stream", "astream"])

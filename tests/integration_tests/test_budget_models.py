@@ -69,7 +69,7 @@ def test_four_processes_of_fifty_calls_use_a_budget_up_and_never_more(
     budget.close()
     assert status.spent_usd == till.usd
     assert status.spent_tokens == till.tokens
-    assert [status.reserved_usd, status.reserved_tokens] == [0, 0]
+    assert (status.reserved_usd, status.reserved_tokens) == (Decimal(0), 0)
 
 
 def test_a_process_that_is_killed_leaves_nothing_reserved_and_nothing_overspent(
@@ -85,6 +85,6 @@ def test_a_process_that_is_killed_leaves_nothing_reserved_and_nothing_overspent(
     budget = race_budget(store)
     status = budget.status(organization_id="o1")
     budget.close()
-    assert [status.reserved_usd, status.reserved_tokens] == [0, 0]
+    assert (status.reserved_usd, status.reserved_tokens) == (Decimal(0), 0)
     assert till.usd <= status.spent_usd <= Decimal(LIMIT_USD)
     assert status.spent_usd >= Decimal(LIMIT_USD) * 95 / 100

@@ -19,7 +19,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langgraph.graph import START, MessagesState, StateGraph
@@ -262,11 +262,8 @@ def test_a_forked_process_records_to_the_same_file(tmp_path: Path) -> None:
 
 def test_a_model_inside_a_lambda_is_recorded(shop: Shop) -> None:
     model = shop.model()
-
-    def ask(text: str) -> str:
-        return model.invoke(text).text
-
-    RunnableLambda(ask).invoke(PROMPT, LABELS)
+    inside: Runnable[str, Any] = RunnableLambda(model.invoke)
+    inside.invoke(PROMPT, LABELS)
     (record,) = shop.check(1)
     assert (record.user_id, record.tags) == ("u-1", ("blue",))
     assert record.parent_run_id is not None

@@ -47,7 +47,13 @@ WEATHER: Json = {
     "description": "Look the weather up",
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
 }
-SCHEMA: Json = {"title": "Answer", "type": "object", "properties": {"x": {"type": "integer"}}}
+SCHEMA: Json = {
+    "title": "Answer",
+    "type": "object",
+    "properties": {"x": {"type": "integer"}},
+    "required": ["x"],
+    "additionalProperties": False,
+}
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 )

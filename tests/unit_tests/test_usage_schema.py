@@ -15,7 +15,7 @@ from usage_records import usage_record
 from langchain_tamma_openai.errors import StorageError
 from langchain_tamma_openai.usage.tracker import UsageTracker
 
-_VERSION_1 = Path(__file__).parent / "recorded" / "usage_version_1.sql"
+_VERSION_1 = Path(__file__).parent / "usage_version_1.sql"
 
 
 @pytest.fixture

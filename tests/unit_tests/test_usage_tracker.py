@@ -7,6 +7,8 @@ import copy
 import logging
 import pickle
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -355,6 +357,31 @@ def test_wrong_arguments_are_named(arguments: dict[str, Any], words: str) -> Non
     with pytest.raises(ConfigurationError, match=words) as caught:
         UsageTracker(**arguments)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("store", "package", "extra"),
+    [
+        ("sqlite:///usage.db", "sqlalchemy", "sql"),
+        ("postgresql://root@127.0.0.1/test", "sqlalchemy", "postgres"),
+        ("postgresql://root@127.0.0.1/test", "psycopg", "postgres"),
+    ],
+)
+def test_a_missing_package_is_one_line_that_names_the_extra(
+    store: str, package: str, extra: str, tmp_path: Path
+) -> None:
+    program = (
+        "import sys; from langchain_tamma_openai.usage.tracker import UsageTracker\n"
+        "assert 'sqlalchemy' not in sys.modules; UsageTracker('memory').close()\n"
+        f"assert 'sqlalchemy' not in sys.modules; sys.modules[{package!r}] = None\n"
+        f"try: UsageTracker({store!r})\n"
+        "except Exception as exc: print(type(exc).__name__, exc)"
+    )
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)  # noqa: S603 - our own program
+
+    assert ended.stdout.startswith("ConfigurationError store: ")
+    assert f"pip install 'langchain-tamma-openai[{extra}]'" in ended.stdout
 
 
 def test_a_file_of_another_kind_is_refused(path: Path) -> None:
