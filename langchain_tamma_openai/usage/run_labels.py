@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from uuid import UUID
 
 from langchain_tamma_openai.redact import redact_secrets
@@ -36,10 +37,18 @@ def own_metadata(metadata: Mapping[str, object]) -> dict[str, object]:
         metadata: The metadata of a run.
     """
     return {
-        safe_text(key): json_value(value)
+        name: json_value(value)
         for key, value in metadata.items()
-        if not (key.startswith(_FOREIGN_PREFIXES) or key in _FOREIGN_KEYS)
+        if (name := _own_key(key)) is not None
     }
+
+
+@lru_cache(maxsize=1024)
+def _own_key(key: str) -> str | None:
+    """Make a key safe, once: most runs have the same few. None for a key that is not the user's."""
+    if key.startswith(_FOREIGN_PREFIXES) or key in _FOREIGN_KEYS:
+        return None
+    return safe_text(key)
 
 
 def own_tags(tags: Iterable[str]) -> tuple[str, ...]:

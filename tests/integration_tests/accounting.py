@@ -129,6 +129,9 @@ class Accountant:
             raw = raw.replace(b"USAGE", json.dumps(entry.usage).encode())
             return Reply([raw])
         body = plain_body(entry.api, plan.kind)
+        if plan.then is not None:
+            half = json.dumps(body).encode()[:60]
+            return Reply([half, plan.then])
         return json_reply({**body, "usage": entry.usage} if plan.tells_usage else body)
 
     def _streamed(self, plan: Plan, entry: Entry) -> Reply:

@@ -122,6 +122,7 @@ PLAIN: dict[str, Case] = {
     "garbage": Case(
         [Plan(raw=b"<html>")], [(OUT.PARSE_FAILURE, DEL.ANSWERED, MEA.ESTIMATED, 200)], ERROR
     ),
+    "cut in its body": Case([Plan(then=Act.DROP)], [LOST], ERROR),
     "left while waiting": Case([HANG], [LEFT], CANCELLED, leave_after=0),
 }
 STREAMED: dict[str, Case] = {
