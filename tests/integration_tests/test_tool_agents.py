@@ -249,7 +249,7 @@ def test_a_graph_streams_the_messages_of_a_call_that_must_not_be_run(
 ) -> None:
     llmock.call_tool("weather", {"town": 1})
     agent = create_agent(llm, [weather])
-    question = {"messages": [HumanMessage("What is the weather in Oslo?")]}
+    question: Any = {"messages": [HumanMessage("What is the weather in Oslo?")]}
     whole: Any = None
     for chunk, _ in agent.stream(question, stream_mode="messages"):
         whole = chunk if whole is None else whole + chunk
