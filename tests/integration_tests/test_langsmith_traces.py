@@ -190,3 +190,25 @@ def test_a_trace_that_cannot_be_enriched_fails_no_call(
         tracer.run_map = None  # type: ignore[assignment]
         enrich_trace([tracer], answer.id, [])  # type: ignore[arg-type]
     assert "could not be laid into" in caplog.text
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_trace_and_a_record_name_the_system_prompt(
+    mock: LLMock,
+    ledger: Ledger,
+    receiver: Receiver,
+    streamed: bool,  # noqa: FBT001 - a case
+) -> None:
+    llm = model(mock, system_prompt="code-assistant")
+    rendered = llm._rendered_prompt()
+    assert rendered is not None
+    with tracing_client(receiver) as client:
+        if streamed:
+            list(llm.stream("Hi", config=config(client, ledger)))
+        else:
+            llm.invoke("Hi", config=config(client, ledger))
+    (record,) = ledger.records
+    told = receiver.metadata(record.run_id)
+    assert told["prompt_id"] == record.prompt_id == "code-assistant"
+    assert str(told["prompt_version"]) == record.prompt_version == str(rendered.version)
+    assert told["prompt_hash"] == rendered.hash

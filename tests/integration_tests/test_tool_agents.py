@@ -180,3 +180,78 @@ def test_the_loop_recovers_and_counts(
     assert result.usage["total_tokens"] > 0
     assert result.cost_usd > 0
     assert RAN == ["Oslo"]
+
+
+@pytest.mark.parametrize("run", [_run, _arun, _streamed])
+@pytest.mark.parametrize("use_responses_api", [False, True])
+def test_the_loop_recovers_from_arguments_that_do_not_fit(
+    llmock: LLMock,
+    run: Callable[[ChatTammaOpenAI], Any],
+    use_responses_api: bool,  # noqa: FBT001 - a case
+) -> None:
+    llmock.call_tool("weather", {"town": 1})
+    script(llmock, None)
+    llm = ChatTammaOpenAI(
+        model="gpt-5.4", reasoning_effort="none", use_responses_api=use_responses_api
+    )
+    result = run(llm)
+    assert (result.stopped, result.answer.text) == ("answer", "It is sunny.")
+    assert statuses(result.messages) == ["error", "success"]
+    first = next(each for each in result.messages if isinstance(each, ToolMessage))
+    assert "'city' is a required property" in first.text
+    assert RAN == ["Oslo"]
+
+
+@every_ask
+def test_an_agent_with_recovery_corrects_arguments_that_do_not_fit(
+    llmock: LLMock, llm: ChatTammaOpenAI, ask: Ask
+) -> None:
+    llmock.call_tool("weather", {"town": 1})
+    script(llmock, None)
+    agent = create_agent(llm, [weather], middleware=[ToolCallRecovery()])
+    messages = ask(agent, "What is the weather in Oslo?")
+    assert messages[-1].text == "It is sunny."
+    assert statuses(messages) == ["error", "success"]
+    assert RAN == ["Oslo"]
+
+
+@every_ask
+def test_a_plain_agent_answers_an_unknown_tool_and_ends_at_an_invalid_call(
+    llmock: LLMock, llm: ChatTammaOpenAI, ask: Ask
+) -> None:
+    script(llmock, "unknown_tool")
+    agent = create_agent(llm, [weather])
+    messages = ask(agent, "What is the weather in Oslo?")
+    assert messages[-1].text == "It is sunny."
+    assert statuses(messages) == ["error", "success"]
+    llmock.call_tool("weather", {"town": 1})
+    last = ask(agent, "What is the weather in Oslo?")[-1]
+    assert isinstance(last, AIMessage)
+    assert [call["name"] for call in last.invalid_tool_calls] == ["weather"]
+    assert RAN == ["Oslo"]
+
+
+@every_ask
+def test_an_agent_sends_the_system_prompt_of_its_model(llmock: LLMock, ask: Ask) -> None:
+    script(llmock, None)
+    llm = ChatTammaOpenAI(
+        model="gpt-5.4", reasoning_effort="none", system_prompt="Be brief, {{x}}."
+    )
+    ask(create_agent(llm, [weather]), "What is the weather in Oslo?")
+    for request in llmock.requests:
+        first = (request.body.get("messages") or request.body.get("input"))[0]
+        assert first["role"] in ("system", "developer")
+        assert first["content"] == "Be brief, {{x}}."
+
+
+def test_a_graph_streams_the_messages_of_a_call_that_must_not_be_run(
+    llmock: LLMock, llm: ChatTammaOpenAI
+) -> None:
+    llmock.call_tool("weather", {"town": 1})
+    agent = create_agent(llm, [weather])
+    question: Any = {"messages": [HumanMessage("What is the weather in Oslo?")]}
+    whole: Any = None
+    for chunk, _ in agent.stream(question, stream_mode="messages"):
+        whole = chunk if whole is None else whole + chunk
+    assert whole.tool_calls == []
+    assert "'city' is a required property" in whole.invalid_tool_calls[0]["error"]
