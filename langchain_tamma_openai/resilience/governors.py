@@ -230,7 +230,7 @@ class Passage:
         ask, need = self._governors, self._need
         guards: list[Guard] = []
         if ask.quota is not None and need.quota_key is not None:
-            guards.append(ask.quota.guard(need.quota_key, self._left_s))
+            guards.append(ask.quota.guard(need.quota_key, self._need.left_s))
         if ask.breaker is not None:
             guards.append(ask.breaker.guard((need.base_url, need.model)))
         return guards
