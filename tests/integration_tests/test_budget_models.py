@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -32,11 +33,16 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 def workers(number: int, *arguments: object) -> Iterator[list[subprocess.Popen[str]]]:
     """Start processes, and all of them at once when they are ready."""
     command = [sys.executable, str(WORKER), *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(WORKER.parent.parent.parent)}
     with ExitStack() as stack:
         processes = [
             stack.enter_context(
                 subprocess.Popen(  # noqa: S603 - our own script
-                    command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                    command,
+                    text=True,
+                    env=environment,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
                 )
             )
             for _ in range(number)

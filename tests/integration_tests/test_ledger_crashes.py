@@ -74,7 +74,8 @@ class Victim:
 @contextmanager
 def victim(store: str, durability: str, url: str, spill: Path) -> Iterator[Victim]:
     command = [sys.executable, str(WORKER), store, durability, url, str(100_000)]
-    environment = {**os.environ, "XDG_STATE_HOME": str(spill)}
+    root = WORKER.parent.parent.parent
+    environment = {**os.environ, "XDG_STATE_HOME": str(spill), "PYTHONPATH": str(root)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:  # noqa: S603 - our own script
         made = Victim(process)
         try:
