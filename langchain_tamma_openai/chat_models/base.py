@@ -227,7 +227,8 @@ class ChatTammaOpenAI(
         info = self._header_info(response.headers, gateway=True)
         with refusing_odd_answers(body):
             result, facts = call.result(body, info, self.output_version)
-        self._complete(cast("AIMessage", result.generations[0].message), facts, response)
+        message = cast("AIMessage", result.generations[0].message)
+        self._complete(message, facts, response, call.model)
         return result, facts
 
     def _stream(
@@ -276,10 +277,12 @@ class ChatTammaOpenAI(
     def _stream_header_info(self, response: httpx2.Response) -> HeaderInfo:
         return self._header_info(response.headers, gateway=self._uses_gateway)
 
-    def _complete(self, message: AIMessage, facts: AnswerFacts, response: httpx2.Response) -> None:
+    def _complete(
+        self, message: AIMessage, facts: AnswerFacts, response: httpx2.Response, requested: str
+    ) -> None:
         """Say on an answer, or the last chunk of one, what it cost and how much is left."""
         message.response_metadata["cost"] = cost_metadata(facts, self.price_overrides)
-        if (info := self._read_rate_limit(response, facts.model or self.model_name)) is not None:
+        if (info := self._read_rate_limit(response, requested)) is not None:
             message.response_metadata["rate_limit"] = info.as_dict()
         observe_outside_context(message, facts)
 

@@ -183,7 +183,7 @@ class StreamRun(Run):
         def complete(last: ChatGenerationChunk) -> None:
             call.complete(last, decoder)
             message = cast("AIMessageChunk", last.message)
-            target._complete(message, decoder.facts, response)
+            target._complete(message, decoder.facts, response, call.model)
             mark_served(message, fallbacks)
 
         reader = StreamReader(
@@ -288,6 +288,8 @@ class StreamRun(Run):
         interruption = as_interruption(error, self.reader, self.call.model)
         if interruption is None:
             raise error
+        if interruption is not error:
+            interruption.__cause__ = error
         self.broken = interruption
         self.recovery = self._recovery(interruption, error)
         if self.recovery is Recovery.RAISE and not self._may_turn_to_another():
@@ -296,8 +298,6 @@ class StreamRun(Run):
             if interruption is error:
                 raise error
             raise interruption from error
-        if interruption is not error:
-            interruption.__cause__ = error
 
     def _recovery(self, interruption: StreamInterruptedError, error: Exception) -> Recovery:
         if interruption is self._compared_to or self.total.is_over:
