@@ -261,7 +261,7 @@ class ChatTammaOpenAI(
             result, facts = call.result(body, info, self.output_version)
         self._judge_tools(result, call)
         first = cast("AIMessage", result.generations[0].message)
-        return result, facts, self._complete(first, facts, response)
+        return result, facts, self._complete(first, facts, response, call.model)
 
     def _stream(
         self,
@@ -315,12 +315,14 @@ class ChatTammaOpenAI(
     def _stream_header_info(self, response: httpx2.Response) -> HeaderInfo:
         return self._header_info(response.headers, gateway=self._uses_gateway)
 
-    def _complete(self, message: AIMessage, facts: AnswerFacts, response: httpx2.Response) -> Cost:
+    def _complete(
+        self, message: AIMessage, facts: AnswerFacts, response: httpx2.Response, requested: str
+    ) -> Cost:
         """Say on an answer, or the last chunk of one, what it cost and how much is left."""
         root = base_url(self)
         cost = answer_cost(facts.tokens, facts, "", self.price_overrides, base_url=root)
         message.response_metadata["cost"] = cost.as_metadata()
-        if (info := self._read_rate_limit(response, facts.model or self.model_name)) is not None:
+        if (info := self._read_rate_limit(response, requested)) is not None:
             message.response_metadata["rate_limit"] = info.as_dict()
         observe_outside_context(message, facts)
         return cost

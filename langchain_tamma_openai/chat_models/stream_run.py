@@ -188,7 +188,7 @@ class StreamRun(Run):
             call.complete(last, decoder)
             target._judge_streamed_tools(last, decoder, call)
             message = cast("AIMessageChunk", last.message)
-            received.cost = target._complete(message, decoder.facts, response)
+            received.cost = target._complete(message, decoder.facts, response, call.model)
             mark(message, notes, fallbacks)
 
         reader = StreamReader(
@@ -293,6 +293,8 @@ class StreamRun(Run):
         interruption = as_interruption(error, self.reader, self.call.model)
         if interruption is None:
             raise error
+        if interruption is not error:
+            interruption.__cause__ = error
         self.broken = interruption
         self.recovery = self._recovery(interruption, error)
         if self.recovery is Recovery.RAISE and not self._may_turn_to_another():
@@ -300,8 +302,6 @@ class StreamRun(Run):
             if interruption is error:
                 raise error
             raise interruption from error
-        if interruption is not error:
-            interruption.__cause__ = error
 
     def _recovery(self, interruption: StreamInterruptedError, error: Exception) -> Recovery:
         if interruption is self._compared_to or self.total.is_over:

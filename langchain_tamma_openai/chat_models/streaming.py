@@ -19,7 +19,6 @@ if TYPE_CHECKING:
         CallbackManagerForLLMRun,
     )
 
-    from langchain_tamma_openai.chat_models.attempts import Attempt
     from langchain_tamma_openai.chat_models.stream_run import StreamRun
 
 
@@ -57,7 +56,8 @@ def stream_answer(  # noqa: C901 - one loop: another generator inside would cost
                     response = resume(run.call, root, run.reader, run.retries.policy)
                     run.resumed(response)
         except BaseException as error:
-            run.open_attempt.end(error)
+            # Whoever leaves once the answer is whole has had a success.
+            run.open_attempt.end(None if run.is_finished else error)
             run.add_estimate(error)
             raise
         run.open_attempt.end(run.broken)
@@ -96,7 +96,7 @@ async def astream_answer(  # noqa: C901 - see its twin
                         response = await aresume(run.call, root, run.reader, run.retries.policy)
                         run.resumed(response)
         except BaseException as error:
-            await run.open_attempt.aend(error)
+            await run.open_attempt.aend(None if run.is_finished else error)
             run.add_estimate(error)
             raise
         await run.open_attempt.aend(run.broken)
@@ -110,8 +110,7 @@ def _connect(run: StreamRun) -> tuple[openai.OpenAI, httpx2.Response]:
     while True:
         root = run.target._sync_root()
         try:
-            attempt, response = run.retries.run(lambda: _open(run, root), after)  # noqa: B023 - called at once
-            run.connected(attempt, response)
+            response = run.retries.run(lambda: _open(run, root), after)  # noqa: B023 - called at once
         except Exception as error:  # noqa: BLE001 - the run sorts them, and raises the rest
             run.not_opened(error)
             after = None
@@ -125,8 +124,7 @@ async def _aconnect(run: StreamRun) -> tuple[openai.AsyncOpenAI, httpx2.Response
     while True:
         root = run.target._async_root()
         try:
-            attempt, response = await run.retries.arun(lambda: _aopen(run, root), after)  # noqa: B023 - called at once
-            run.connected(attempt, response)
+            response = await run.retries.arun(lambda: _aopen(run, root), after)  # noqa: B023 - called at once
         except Exception as error:  # noqa: BLE001 - the run sorts them, and raises the rest
             run.not_opened(error)
             after = None
@@ -134,7 +132,7 @@ async def _aconnect(run: StreamRun) -> tuple[openai.AsyncOpenAI, httpx2.Response
             return root, response
 
 
-def _open(run: StreamRun, root: openai.OpenAI) -> tuple[Attempt, httpx2.Response]:
+def _open(run: StreamRun, root: openai.OpenAI) -> httpx2.Response:
     with translating(run.call.model):
         try:
             return _open_once(run, root)
@@ -144,7 +142,7 @@ def _open(run: StreamRun, root: openai.OpenAI) -> tuple[Attempt, httpx2.Response
         return _open_once(run, root)
 
 
-async def _aopen(run: StreamRun, root: openai.AsyncOpenAI) -> tuple[Attempt, httpx2.Response]:
+async def _aopen(run: StreamRun, root: openai.AsyncOpenAI) -> httpx2.Response:
     with translating(run.call.model):
         try:
             return await _aopen_once(run, root)
@@ -154,26 +152,34 @@ async def _aopen(run: StreamRun, root: openai.AsyncOpenAI) -> tuple[Attempt, htt
         return await _aopen_once(run, root)
 
 
-def _open_once(run: StreamRun, root: openai.OpenAI) -> tuple[Attempt, httpx2.Response]:
+def _open_once(run: StreamRun, root: openai.OpenAI) -> httpx2.Response:
     attempt = run.attempt()
     attempt.enter()
+    response = None
     try:
         response = run.call.open(root, run.retries.deadline)
         attempt.answered(response)
+        run.connected(attempt, response)
     except BaseException as error:
         attempt.end(error)
+        if response is not None:
+            response.close()
         raise
-    return attempt, response
+    return response
 
 
-async def _aopen_once(run: StreamRun, root: openai.AsyncOpenAI) -> tuple[Attempt, httpx2.Response]:
+async def _aopen_once(run: StreamRun, root: openai.AsyncOpenAI) -> httpx2.Response:
     await run.target._awarm(run.call)
     attempt = run.attempt()
     await attempt.aenter()
+    response = None
     try:
         response = await run.call.aopen(root, run.retries.deadline)
         await attempt.aanswered(response)
+        run.connected(attempt, response)
     except BaseException as error:
         await attempt.aend(error)
+        if response is not None:
+            await response.aclose()
         raise
-    return attempt, response
+    return response
