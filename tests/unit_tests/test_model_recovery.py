@@ -217,12 +217,12 @@ def test_a_handler_of_a_streaming_invoke_sees_no_text_twice(
         else:
             answer = calls.llm.invoke("Hi", config=config)
     except StreamInterruptedError as error:
-        broken = error
+        interruption = error
     else:
         assert answer.text == watcher.text == "Hello"
         return
     assert recovery != "regenerate"
-    assert broken.delivered
+    assert interruption.delivered
     assert "Hello".startswith(watcher.text)
 
 
