@@ -194,7 +194,7 @@ class Watcher(BaseCallbackHandler):
     def __init__(self) -> None:
         self.text = ""
 
-    def on_llm_new_token(self, token: str, *, chunk: Any = None, **_kwargs: Any) -> None:
+    def on_llm_new_token(self, token: Any, *, chunk: Any = None, **_kwargs: Any) -> None:
         del token  # blocks, in the Responses API
         self.text += chunk.text
 
@@ -217,11 +217,12 @@ def test_a_handler_of_a_streaming_invoke_sees_no_text_twice(
         else:
             answer = calls.llm.invoke("Hi", config=config)
     except StreamInterruptedError as error:
-        assert recovery != "regenerate"
-        assert error.delivered
-        assert "Hello".startswith(watcher.text)
+        outcome = ("delivered", error.delivered)
     else:
-        assert answer.text == watcher.text == "Hello"
+        outcome = ("text", answer.text == "Hello" == watcher.text)
+    assert outcome[1]
+    assert "Hello".startswith(watcher.text)
+    assert outcome[0] == "text" or recovery != "regenerate"
 
 
 @apis
@@ -317,5 +318,6 @@ def test_the_estimate_survives_pickling_and_copying() -> None:
     error = _error("chat_completions", 4)
     for twin in (copy.copy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301 - our own bytes
         assert twin.usage == error.usage
+        assert twin.usage is not None
         assert twin.usage["output_tokens"] > 0
         assert twin.safe_to_do == error.safe_to_do
