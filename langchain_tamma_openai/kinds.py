@@ -85,7 +85,7 @@ _WAIT = "Please wait a moment and try again."
 PROFILES: dict[ErrorKind, KindProfile] = {
     ErrorKind.AUTHENTICATION: _lasting(
         "critical",
-        "The AI service did not accept our credentials. "
+        "The AI service did not accept our credentials for {model}. "
         "Please ask your administrator to check the API key.",
     ),
     ErrorKind.PERMISSION: _lasting(
@@ -108,7 +108,8 @@ PROFILES: dict[ErrorKind, KindProfile] = {
         "low", "The conversation is too long for {model}. Please shorten it or start a new one."
     ),
     ErrorKind.CONTENT_FILTER: _lasting(
-        "low", "The content filter of the AI service stopped this request. Please rephrase it."
+        "low",
+        "The content filter of the AI service stopped this request to {model}. Please rephrase it.",
     ),
     ErrorKind.REFUSAL: _lasting(
         "low", "{Model} declined to answer this request. Please rephrase it."
@@ -130,10 +131,13 @@ PROFILES: dict[ErrorKind, KindProfile] = {
     ),
     ErrorKind.INSUFFICIENT_QUOTA: _lasting(
         "critical",
-        "The account of the AI service has run out of credit or reached its spending limit. "
+        "The account of the AI service has run out of credit or reached its spending limit, "
+        "so {model} cannot answer. "
         "Please ask your administrator to check its billing.",
     ),
-    ErrorKind.CONFLICT: _passing("low", f"Another request is using the same resource. {_WAIT}"),
+    ErrorKind.CONFLICT: _passing(
+        "low", f"Another request to {{model}} is using the same resource. {_WAIT}"
+    ),
     ErrorKind.MODEL_OVERLOADED: _passing("medium", f"{{Model}} is overloaded right now. {_WAIT}"),
     ErrorKind.SERVER_ERROR: _passing(
         "high", f"The AI service had a problem while {{model}} was working. {_WAIT}"
@@ -141,7 +145,8 @@ PROFILES: dict[ErrorKind, KindProfile] = {
     ErrorKind.TIMEOUT: _passing("medium", f"{{Model}} took too long to answer. {_WAIT}"),
     ErrorKind.CONNECTION: _passing(
         "high",
-        "The AI service could not be reached. Please check the network connection and try again.",
+        "The AI service with {model} could not be reached. "
+        "Please check the network connection and try again.",
     ),
     ErrorKind.STREAM_INTERRUPTED: _passing(
         "medium", "The answer of {model} broke off before its end. Please try again."

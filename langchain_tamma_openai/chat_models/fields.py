@@ -8,12 +8,21 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import NoneType
 from typing import Any, Literal
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.utils import from_env, get_pydantic_field_names
 from langchain_core.utils.utils import _build_model_kwargs
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from langchain_tamma_openai.resilience.retry import RetryPolicy
 from langchain_tamma_openai.transport.clients import SdkClients
@@ -21,6 +30,7 @@ from langchain_tamma_openai.transport.clients import SdkClients
 DEFAULT_MODEL = "gpt-6-luna"
 _STREAM_CHUNK_TIMEOUT_ENV = "LANGCHAIN_OPENAI_STREAM_CHUNK_TIMEOUT_S"
 _STREAM_CHUNK_TIMEOUT_S = 120.0
+_RECOVERIES = ("resume", "regenerate", "raise")
 _PARAMETERS_OF_OUR_OWN = frozenset(
     {"background", "conversation", "max_tool_calls", "prompt_cache_key", "safety_identifier"}
 )
@@ -347,6 +357,18 @@ class ChatFields(BaseChatModel):
             model,
         )
         return {key: value for key, value in values.items() if key != "temperature"}
+
+    @field_validator("retry", "stream_recovery", mode="before")
+    @classmethod
+    def _name_the_way_out(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse what pydantic would refuse without showing it."""
+        from langchain_tamma_openai.resilience.bounds import refuse
+
+        if info.field_name == "retry" and not isinstance(value, RetryPolicy | dict | NoneType):
+            refuse("retry", value, "a RetryPolicy; max_retries takes a number")
+        if info.field_name == "stream_recovery" and value not in _RECOVERIES:
+            refuse("stream_recovery", value, "'resume', 'regenerate' or 'raise'")
+        return value
 
     @field_validator("stream_chunk_timeout", mode="after")
     @classmethod
