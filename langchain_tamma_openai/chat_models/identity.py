@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from langchain_core.language_models import ModelProfile
 
     from langchain_tamma_openai.prompts.model import RenderedPrompt
+
+logger = logging.getLogger(__name__)
 
 _SECRETS = {
     "openai_api_key": "OPENAI_API_KEY",
@@ -118,6 +121,11 @@ class IdentityMixin(Mixin):
             name: None if name in _SECRETS and isinstance(value, SecretStr) else value
             for name, value in state["__dict__"].items()
         }
+        if (policy := self._fallback_policy) is not None and policy != policy.without_keys():
+            logger.warning(
+                "A pickled model has no fallbacks with keys of their own; give it others."
+            )
+            kept["fallback_models"] = policy.without_keys()
         private = {**(state["__pydantic_private__"] or {}), **_NOT_PICKLED}
         return {**state, "__dict__": kept, "__pydantic_private__": private}
 

@@ -189,6 +189,11 @@ class FallbackPolicy:
         """
         return value if isinstance(value, FallbackPolicy) else cls(models=value)
 
+    def without_keys(self) -> FallbackPolicy:
+        """Return the part of it that tells no key, for places where keys do not belong."""
+        models = tuple(model for model in self.listed if model.api_key is None)
+        return replace(self, models=models, accounts=())
+
     def action(self, error: BaseException) -> FallbackAction:
         """Say what follows from an error.
 

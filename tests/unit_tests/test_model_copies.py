@@ -14,6 +14,7 @@ from langchain_tamma_openai import (
     CircuitBreaker,
     ConfigurationError,
     FallbackAccount,
+    FallbackModel,
     FallbackPolicy,
     OpenAIRateLimiter,
     QuotaMemory,
@@ -120,3 +121,19 @@ def test_a_copy_with_another_key_sends_that_key() -> None:
     llm.model_copy(update={"openai_api_key": SecretStr("sk-new")}).invoke("Hi")
     sent = [request.headers["authorization"] for request in api.requests]
     assert sent == ["Bearer sk-test", "Bearer sk-new"]
+
+
+def test_a_pickle_has_the_fallbacks_without_keys_and_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    models: list[FallbackModel | str] = [
+        "gpt-6-sol",
+        FallbackModel("llama", "sk-third", "http://localhost:1/v1"),
+    ]
+    policy = FallbackPolicy(models, accounts=[FallbackAccount("sk-second")])
+    data = pickle.dumps(governed(fallback_models=policy))
+    assert b"sk-second" not in data
+    assert b"sk-third" not in data
+    assert "no fallbacks with keys" in caplog.text
+    twin = pickle.loads(data)  # noqa: S301 - our own bytes
+    assert [model.model for model in twin._fallback_policy.listed] == ["gpt-6-sol"]
