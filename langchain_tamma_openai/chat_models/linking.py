@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage
 
 from langchain_tamma_openai.chat_models.mixin import Mixin
 from langchain_tamma_openai.chat_models.run_link import LINK, RunLink, linked, without_link
+from langchain_tamma_openai.wire.arguments import NOT_OF_THE_SCHEMA
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import (
@@ -108,9 +109,10 @@ class LinkingMixin(Mixin):
 
 
 def _with_all_calls_in_blocks(result: ChatResult) -> ChatResult:
-    """Say in the content blocks of plain answers what streams say there.
+    """Say in the content blocks of plain answers what became of calls that were judged.
 
-    Core makes blocks of an answer of Chat Completions from its valid calls with an id alone.
+    Core makes blocks of an answer of Chat Completions from its valid calls with an id alone. Where
+    nothing was judged the blocks stay those of `ChatOpenAI`.
     """
     for generation in result.generations:
         message = generation.message
@@ -119,11 +121,18 @@ def _with_all_calls_in_blocks(result: ChatResult) -> ChatResult:
         if message.response_metadata.get("output_version") != "v1":
             continue
         calls = [*message.tool_calls, *message.invalid_tool_calls]
+        if not any(_was_judged(call) for call in calls):
+            continue
         rest = [block for block in message.content if not _is_call(block)]
         if len(message.content) - len(rest) < len(calls):
             content = [*rest, *(dict(call) for call in calls)]
             generation.message = message.model_copy(update={"content": content})
     return result
+
+
+def _was_judged(call: Mapping[str, Any]) -> bool:
+    """Whether a call has no id to be found by, or was refused for its schema."""
+    return call["id"] is None or str(call.get("error")).startswith(NOT_OF_THE_SCHEMA)
 
 
 def _is_call(block: object) -> bool:

@@ -10,6 +10,7 @@ from langchain_core.messages import AIMessage, InvalidToolCall, ToolCall, ToolMe
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from langchain_tamma_openai.tools.repair import repair_tool_arguments
+from langchain_tamma_openai.wire.arguments import NOT_OF_THE_SCHEMA
 from langchain_tamma_openai.wire.verdicts import REPAIRS_KEY
 
 ArgumentPolicy: TypeAlias = Literal["strict", "repair", "off"]
@@ -67,10 +68,7 @@ def judge_call(name: str | None, args: object, schemas: Schemas) -> str | None:
         return None
     more = len(reasons) - _SHOWN_ERRORS
     tail = f"; and {more} more" if more > 0 else ""
-    return (
-        f"The arguments do not fit the schema of the tool {name!r}: "
-        f"{'; '.join(reasons[:_SHOWN_ERRORS])}{tail}."
-    )
+    return f"{NOT_OF_THE_SCHEMA} of the tool {name!r}: {'; '.join(reasons[:_SHOWN_ERRORS])}{tail}."
 
 
 def apply_argument_policy(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
+NOT_OF_THE_SCHEMA = "The arguments do not fit the schema"
+"""How the reason begins of a call that was refused for the schema of its tool."""
+
 
 class ToolArgumentsError(ValueError):
     """The arguments of a tool call are not one strict JSON object; the message says why."""

@@ -137,7 +137,12 @@ def test_streams_of_chat_completions_sort_calls_as_plain_answers_do(
     for texts, cut in itertools.product(PAIRS, sorted({False, policy == "repair"})):
         model = chat(*texts, ids=ids, cut=cut, tool_argument_policy=policy, output_version=version)
         expected = judged(model.invoke("Pay", tools=TOOLS))
-        assert judged(WAYS["stream"](model, "Pay", tools=TOOLS)) == expected, (texts, cut)
+        streamed = judged(WAYS["stream"](model, "Pay", tools=TOOLS))
+        if version == "v1":
+            # Blocks of plain answers are those of ChatOpenAI, without calls that are no JSON.
+            for name in ("content", "blocks"):
+                assert set(expected.pop(name)) <= set(streamed.pop(name))
+        assert streamed == expected, (texts, cut)
 
 
 @pytest.mark.parametrize("make", [chat, responses])
