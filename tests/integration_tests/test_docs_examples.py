@@ -115,7 +115,7 @@ def test_readme_example_shows_the_cost_it_promises(
     llmock: LLMock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     llmock.reply("A token is a piece of text.")
-    first = [block for block in _code(ROOT / "README.md") if block.language == "python"][0]
+    first = next(block for block in _code(ROOT / "README.md") if block.language == "python")
     exec(compile(first.code, "README.md", "exec"), {})  # noqa: S102 - our own documentation
     printed = capsys.readouterr().out
     assert "A token is a piece of text." in printed
