@@ -17,11 +17,11 @@ COVERAGE := --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help demo test lint format typecheck integration_tests coverage docs bench build clean
+.PHONY: help demo test lint format typecheck integration_tests coverage docs bench build release-check clean
 
 help:  ## list the targets
 	@echo "langchain-tamma-openai: make TARGET"
-	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(STAMPS)/demo  ## a chain, a stream, an agent, structured output and a batch, with tokens and dollars
 	@$(BIN)/python -m langchain_tamma_openai demo $(ARGS)
@@ -56,6 +56,9 @@ bench: $(STAMPS)/bench  ## CPU and wall time beside ChatOpenAI and the bare SDK 
 build: $(STAMPS)/build  ## sdist and wheel in dist/
 	@$(BIN)/python -m build
 
+release-check: $(STAMPS)/build  ## build, look into what was built, and try it in a new environment of every Python at hand
+	@$(OFFLINE) $(BIN)/python scripts/release_check.py
+
 clean:  ## remove .venv and everything that was built
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -80,5 +83,5 @@ $(STAMPS)/demo $(STAMPS)/test $(STAMPS)/lint $(STAMPS)/docs $(STAMPS)/bench: $(S
 	@touch $@
 
 $(STAMPS)/build: $(STAMPS)/venv
-	@$(PIP) 'build>=1.2'
+	@$(PIP) 'build>=1.2' 'twine>=6'
 	@touch $@

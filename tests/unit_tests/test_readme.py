@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
+from docs_pages import PAGES as PAGES_WITH_BLOCKS
+from docs_pages import ROOT, blocks, page_id
 
 import langchain_tamma_openai
 
-ROOT = Path(__file__).parent.parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+PAGES = [*PAGES_WITH_BLOCKS, *(ROOT / f"{n}.md" for n in ("CHANGELOG", "CONTRIBUTING", "SECURITY"))]
+each_page = pytest.mark.parametrize("page", PAGES, ids=page_id)
+RUN_ELSEWHERE = {"python", "console"}
+OUTPUT = {"text"}
+PARSERS = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
 
 
 @each_page
@@ -23,8 +30,8 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
 
 @each_page
 def test_make_targets_that_are_named_exist(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z_]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"\bmake ([a-z_]+)(?=[`\s])", _code(page)))
+    targets = set(re.findall(r"^([a-z_-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z_-]+)(?=[`\s])", _code(page)))
     assert named - targets == set()
 
 
@@ -33,6 +40,27 @@ def test_names_that_are_imported_exist(page: Path) -> None:
     imports = re.findall(r"from langchain_tamma_openai import ([\w, ]+)", _code(page))
     names = {name.split()[0] for line in imports for name in line.split(",")}
     assert {name for name in names if not hasattr(langchain_tamma_openai, name)} == set()
+
+
+@each_page
+def test_every_block_is_run_or_read_by_a_test_or_is_output(page: Path) -> None:
+    languages = {block.language for block in blocks(page)}
+    assert languages - RUN_ELSEWHERE - OUTPUT - set(PARSERS) == set()
+
+
+@each_page
+def test_blocks_of_data_can_be_read(page: Path) -> None:
+    for block in blocks(page):
+        if block.language in PARSERS:
+            assert PARSERS[block.language](block.code)
+
+
+@each_page
+def test_extras_that_are_named_exist(page: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = re.findall(r"(?:langchain-tamma-openai|\.)\[([a-z, ]+)\]", _code(page))
+    extras = {extra.strip() for names in named for extra in names.split(",")}
+    assert extras - set(project["optional-dependencies"]) == set()
 
 
 def _code(page: Path) -> str:
