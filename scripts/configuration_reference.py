@@ -176,7 +176,7 @@ def _argument_default(parameter: inspect.Parameter) -> str:
 def _described(subject: type) -> dict[str, str]:
     """Read what a docstring says of each argument or attribute."""
     texts: dict[str, str] = {}
-    for holder in (subject, subject.__init__):
+    for holder in (subject, vars(subject).get("__init__")):
         for name, text in _entries(inspect.getdoc(holder) or ""):
             texts.setdefault(name, text)
     return texts
@@ -211,7 +211,7 @@ def _all_texts() -> Iterator[tuple[str, str]]:
 
 
 def _table(
-    title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]], summary: str = ""
+    title: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], summary: str = ""
 ) -> str:
     lines = [f"## {title}\n"]
     if summary:

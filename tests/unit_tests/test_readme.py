@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,11 @@ PAGES = [*PAGES_WITH_BLOCKS, *(ROOT / f"{n}.md" for n in ("CHANGELOG", "CONTRIBU
 each_page = pytest.mark.parametrize("page", PAGES, ids=page_id)
 RUN_ELSEWHERE = {"python", "console"}
 OUTPUT = {"text"}
-PARSERS = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
+PARSERS: dict[str, Callable[[str], object]] = {
+    "json": json.loads,
+    "toml": tomllib.loads,
+    "yaml": yaml.safe_load,
+}
 
 
 @each_page
