@@ -8,6 +8,7 @@ classes load only when there is an error to raise.
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from numbers import Real
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -87,6 +88,7 @@ def check_count(
     _refuse(field, shown(value), f"must be a whole number{bounds}; correct it or leave it out")
 
 
+@lru_cache(maxsize=256)
 def safe_url(url: str) -> str:
     """Give a URL without user name, password, query and fragment, which may hold secrets.
 

@@ -6,6 +6,8 @@ Loaded with the first attempt that somebody watches.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -22,7 +24,11 @@ from langchain_tamma_openai.usage.record import (
 from langchain_tamma_openai.wire.usage import TokenUsage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from langchain_tamma_openai.chat_models.calls import Call
     from langchain_tamma_openai.pricing_cost import Cost
+    from langchain_tamma_openai.wire.completions import AnswerFacts
 
 _CLASSIFIER = ErrorClassifier()
 _NO_RUN = UUID(int=0)
@@ -44,6 +50,76 @@ _OUTCOMES = {
     ErrorKind.REFUSAL: AttemptOutcome.REFUSAL,
     ErrorKind.CONTENT_FILTER: AttemptOutcome.REFUSAL,
 }
+
+
+@dataclass(slots=True, eq=False)
+class AnsweredAttempt:
+    """A measured attempt that ended well: what its record needs, and nothing larger.
+
+    The record itself is made when it is asked for, in the thread that asks.
+    """
+
+    run_id: UUID
+    number: int
+    began_at: datetime
+    latency_s: float
+    call: Call
+    facts: AnswerFacts
+    base_url: str | None
+    status_code: int
+    headers: Mapping[str, str]
+    response_id: str | None
+    cost: Cost
+    first_token_s: float | None
+    is_refusal: bool
+
+    def record(self) -> AttemptRecord:
+        """Make the record."""
+        return AttemptRecord(
+            run_id=self.run_id,
+            number=self.number,
+            started_at=self.began_at,
+            latency_s=self.latency_s,
+            outcome=AttemptOutcome.REFUSAL if self.is_refusal else AttemptOutcome.SUCCESS,
+            requested_model=self.call.model,
+            model=self.facts.model,
+            base_url=self.base_url,
+            api=self.call.api,
+            service_tier=self.facts.service_tier,
+            status_code=self.status_code,
+            request_id=self.headers.get("x-request-id"),
+            response_id=self.response_id,
+            tokens=self.facts.tokens,
+            cost=self.cost,
+            time_to_first_token_s=self.first_token_s,
+        )
+
+
+def answered(attempt: Attempt) -> AnsweredAttempt | None:
+    """Note an attempt that ends well now; None when its tokens are not measured.
+
+    Args:
+        attempt: The attempt.
+    """
+    received, response, log = attempt.received, attempt.response, attempt._log
+    facts, cost = received.facts, received.cost
+    if response is None or log is None or facts is None or facts.tokens is None or cost is None:
+        return None
+    return AnsweredAttempt(
+        log.run_id,
+        max(1, attempt._number),
+        attempt._began_at,
+        time.monotonic() - attempt._started_s,
+        attempt._call,
+        facts,
+        attempt._base_url,
+        response.status_code,
+        response.headers,
+        received.response_id,
+        cost,
+        attempt.first_token_s,
+        received.is_refusal,
+    )
 
 
 def attempt_row(attempt: Attempt, error: BaseException | None) -> AttemptRecord:

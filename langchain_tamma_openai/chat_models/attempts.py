@@ -182,6 +182,8 @@ class Attempt:
     def _end(self, error: BaseException | None) -> Ending | None:
         if self._over or not self._is_watched:
             return None
+        if error is None and self._passage is None and self._note_answer():
+            return None
         record = self._described(error)
         self._over = True
         if self._log is not None:
@@ -196,6 +198,17 @@ class Attempt:
             cost_usd=None if record.cost is None else record.cost.total_usd,
             tokens=None if record.tokens is None else record.tokens.total_tokens,
         )
+
+    def _note_answer(self) -> bool:
+        """Write a measured answer down without making its record; False when it is not one."""
+        from langchain_tamma_openai.chat_models.attempt_rows import answered
+
+        draft = answered(self)
+        if draft is None or self._log is None:
+            return False
+        self._over = True
+        self._log.close_open(self, draft)
+        return True
 
     def _described(self, error: BaseException | None) -> AttemptRecord:
         from langchain_tamma_openai.chat_models.attempt_rows import attempt_row

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 import warnings
 import weakref
 from collections.abc import Iterator
@@ -18,11 +19,13 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tracers.context import register_configure_hook
 
+from langchain_tamma_openai.usage.drafts import RecordDraft
 from langchain_tamma_openai.usage.listening import RunListener
-from langchain_tamma_openai.usage.logs import log_run
+from langchain_tamma_openai.usage.logs import is_logged, log_run
 from langchain_tamma_openai.usage.reading import read_failure, read_message, read_result
+from langchain_tamma_openai.usage.record import RunStatus
 from langchain_tamma_openai.usage.run_records import counted
-from langchain_tamma_openai.usage.runs import EndedRun, RunBook
+from langchain_tamma_openai.usage.runs import EndedRun, OpenRun, RunBook
 from langchain_tamma_openai.usage.sinks import UsageRecordSink, accepts_records
 from langchain_tamma_openai.usage.totals import RunUsage, UsageSink, UsageTotals
 
@@ -119,6 +122,15 @@ class UsageCallbackHandler(_UsageHandler):
 
 class ModelUsageHandler(UsageCallbackHandler):
     """The handler that a model has for its own tracker; it keeps no totals that nobody asks for."""
+
+    def _defer(self, run: OpenRun) -> bool:
+        if run.log is None or not run.log.is_answered or is_logged(RunStatus.OK):
+            return False
+        keep = getattr(self._ledger, "record_draft", None)
+        if keep is None or self._may_block:
+            return False
+        keep(RecordDraft(run, time.perf_counter()))
+        return True
 
     def _run_ended(self, ended: EndedRun) -> None:
         log_run(ended.record)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -14,7 +13,6 @@ from langchain_core.outputs import ChatGenerationChunk, LLMResult
 
 from langchain_tamma_openai.redact import redact_secrets
 from langchain_tamma_openai.usage.record import AttemptRecord
-from langchain_tamma_openai.usage.run_labels import label
 from langchain_tamma_openai.usage.run_log import RunLog, unwatch, watch
 from langchain_tamma_openai.usage.run_records import record_of_failure, record_of_result
 from langchain_tamma_openai.usage.runs import EndedRun, OpenRun, RunBook
@@ -51,6 +49,10 @@ class RunListener(BaseCallbackHandler):
     def _run_ended(self, ended: EndedRun) -> None:
         """Take the record of a run that has ended."""
 
+    def _defer(self, run: OpenRun) -> bool:  # noqa: ARG002 - for subclasses
+        """Take a run that has ended well as it is, to make its record later; False to make it."""
+        return False
+
     # --- the beginning of a run ---
 
     def on_chat_model_start(
@@ -85,25 +87,23 @@ class RunListener(BaseCallbackHandler):
     ) -> None:
         if self._book is None:
             return
-        with self._harmless():
+        try:
             parent = given.get("parent_run_id")
-            metadata = given.get("metadata") or {}
-            params = given.get("invocation_params") or {}
             run = OpenRun(
                 run_id=run_id,
                 parent_run_id=parent,
-                root_run_id=self._root_of(parent),
-                requested_model=_requested_model(params, metadata),
-                provider=label(metadata.get("ls_provider")),
+                root_run_id=None if parent is None else self._root_of(parent),
                 tags=tuple(given.get("tags") or ()),
-                metadata=dict(metadata),
-                params=params,
+                metadata=dict(given.get("metadata") or ()),
+                params=given.get("invocation_params") or {},
                 messages=messages,
                 prompts=prompts,
             )
             if self._book.open(run):
                 watch(run_id, self)
                 self._run_started(run)
+        except Exception as error:  # noqa: BLE001 - a handler must never fail a call
+            self._complain(error)
 
     def _root_of(self, parent_run_id: UUID | None) -> UUID | None:
         if self._book is None or parent_run_id is None:
@@ -174,25 +174,31 @@ class RunListener(BaseCallbackHandler):
     def _finish(self, run_id: UUID, response: LLMResult) -> None:
         if self._book is None:
             return
-        with self._harmless():
-            if (run := self._close(run_id, None)) is not None:
+        try:
+            run = self._close(run_id, None)
+            if run is not None and not self._defer(run):
+                run.take_log()
                 record = record_of_result(run, response)
                 self._run_ended(EndedRun(run, record, response))
+        except Exception as error:  # noqa: BLE001 - a handler must never fail a call
+            self._complain(error)
 
     def _fail(self, run_id: UUID, error: BaseException, response: LLMResult | None) -> None:
         if self._book is None:
             return
-        with self._harmless():
+        try:
             if (run := self._close(run_id, error)) is not None:
+                run.take_log()
                 record = record_of_failure(run, error, response)
                 self._run_ended(EndedRun(run, record, response, error))
+        except Exception as failure:  # noqa: BLE001 - a handler must never fail a call
+            self._complain(failure)
 
     def _close(self, run_id: UUID, error: BaseException | None) -> OpenRun | None:
         unwatch(run_id, self)
         run = None if self._book is None else self._book.close(run_id)
         if run is not None and run.log is not None:
-            run.attempts.extend(run.log.finish(error))
-            run.facts.update(run.log.facts)
+            run.log.end(error)
             run.has_facts = True
         return run
 
@@ -232,26 +238,18 @@ class RunListener(BaseCallbackHandler):
     ignore_retry = property(lambda _self: True)
     ignore_custom_event = property(lambda _self: True)
 
-    @contextmanager
-    def _harmless(self) -> Iterator[None]:
+    def _complain(self, error: Exception) -> None:
         """Keep what goes wrong in a handler away from the call, and say it once."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - a handler must never fail a call
-            name = type(error).__name__
-            if name not in self._complaints:
-                self._complaints.add(name)
-                logger.error(  # noqa: TRY400 - a traceback's last line may hold a secret
-                    "%s could not take note of a model run: %s. The call is not affected; "
-                    "further errors of this kind are not logged.",
-                    type(self).__name__,
-                    redact_secrets(f"{name}: {error}"),
-                )
-
-
-def _requested_model(params: Mapping[str, object], metadata: Mapping[str, object]) -> str | None:
-    named = params.get("model") or params.get("model_name") or metadata.get("ls_model_name")
-    return label(named)
+        name = type(error).__name__
+        if name in self._complaints:
+            return
+        self._complaints.add(name)
+        logger.error(
+            "%s could not take note of a model run: %s. The call is not affected; "
+            "further errors of this kind are not logged.",
+            type(self).__name__,
+            redact_secrets(f"{name}: {error}"),
+        )
 
 
 def _traced_root(parent_run_id: UUID) -> UUID | None:

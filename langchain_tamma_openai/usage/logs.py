@@ -14,7 +14,7 @@ from langchain_tamma_openai.redact import redact_value
 from langchain_tamma_openai.usage.record import AttemptRecord, RunStatus, UsageRecord
 from langchain_tamma_openai.wire.usage import TokenUsage
 
-__all__ = ["UsageLog", "log_run", "logger"]
+__all__ = ["UsageLog", "is_logged", "log_run", "logger"]
 
 logger = logging.getLogger("langchain_tamma_openai.usage")
 # Without logging set up, Python would print each failed run to stderr.
@@ -42,7 +42,7 @@ def log_run(record: UsageRecord) -> None:
     Args:
         record: Its record.
     """
-    level = logging.WARNING if record.status in _TROUBLE else logging.INFO
+    level = _level(record.status)
     if logger.isEnabledFor(level):
         fields = _run_fields(record)
         logger.log(level, _run_text(record, fields), extra=fields)
@@ -50,6 +50,19 @@ def log_run(record: UsageRecord) -> None:
         for attempt in record.attempt_records:
             fields = _attempt_fields(attempt)
             logger.debug(_attempt_text(attempt), extra=fields)
+
+
+def is_logged(status: RunStatus) -> bool:
+    """Whether anyone listens to runs that end like this.
+
+    Args:
+        status: How they end.
+    """
+    return logger.isEnabledFor(_level(status))
+
+
+def _level(status: RunStatus) -> int:
+    return logging.WARNING if status in _TROUBLE else logging.INFO
 
 
 def _run_fields(record: UsageRecord) -> dict[str, object]:

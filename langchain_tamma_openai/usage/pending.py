@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from langchain_tamma_openai.errors import StorageError
-from langchain_tamma_openai.usage.record import UsageRecord
+from langchain_tamma_openai.usage.drafts import Kept
 
 BATCH_RECORDS = 500
 
@@ -19,11 +19,11 @@ class PendingRecord:
     """A record on its way.
 
     Attributes:
-        record: The record.
+        record: The record, or the draft it is made from.
         ticket: Is done when the record is in the store or in the spill; None when nobody waits.
     """
 
-    record: UsageRecord
+    record: Kept
     ticket: Future[None] | None = None
 
 

@@ -82,6 +82,21 @@ def check_record(record: object) -> None:
         _check_attempt(attempt, record)
 
 
+def check_amounts(record: UsageRecord) -> None:
+    """Check the numbers of a record that we made ourselves: they come from a server.
+
+    Args:
+        record: The record.
+
+    Raises:
+        InvalidParameterError: It has a number that no store could keep.
+    """
+    _check_usage(record.tokens, record.cost)
+    for attempt in record.attempt_records:
+        if attempt.tokens is not record.tokens or attempt.cost is not record.cost:
+            _check_usage(attempt.tokens, attempt.cost)
+
+
 def _check_attempt(attempt: AttemptRecord, record: UsageRecord) -> None:
     _check_kinds(attempt, _ATTEMPT_KINDS)
     if attempt.run_id != record.run_id:

@@ -15,7 +15,7 @@ from uuid import UUID
 if TYPE_CHECKING:
     from langchain_tamma_openai.usage.record import AttemptRecord
 
-__all__ = ["OpenAttempt", "RunLog", "RunWatcher", "unwatch", "watch", "watchers"]
+__all__ = ["AttemptDraft", "OpenAttempt", "RunLog", "RunWatcher", "unwatch", "watch", "watchers"]
 
 _MOST_WATCHED = 20_000
 _watched: dict[UUID, list[RunWatcher]] = {}
@@ -39,6 +39,13 @@ class OpenAttempt(Protocol):
         """
 
 
+class AttemptDraft(Protocol):
+    """An attempt that has ended, and whose record is made when it is asked for."""
+
+    def record(self) -> AttemptRecord:
+        """Make the record."""
+
+
 class RunLog:
     """Attempts of one run, in order, and what only the model knows about the run.
 
@@ -58,14 +65,19 @@ class RunLog:
             facts: What is known from the start.
         """
         self.run_id = run_id
-        self.facts: dict[str, object] = dict(facts or {})
-        self._records: list[AttemptRecord] = []
+        self.facts: dict[str, object] = {} if facts is None else {**facts}
+        self._records: list[AttemptRecord | AttemptDraft] = []
         self._open: OpenAttempt | None = None
 
     @property
     def attempts(self) -> int:
         """How many attempts were begun."""
         return len(self._records) + (self._open is not None)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the last attempt ended well, and its record is still to be made."""
+        return self._open is None and bool(self._records) and hasattr(self._records[-1], "record")
 
     def begin(self, attempt: OpenAttempt) -> int:
         """Take an attempt that begins, and return its number, from 1.
@@ -80,7 +92,7 @@ class RunLog:
         """Drop the open attempt: nothing was sent."""
         self._open = None
 
-    def add(self, record: AttemptRecord) -> None:
+    def add(self, record: AttemptRecord | AttemptDraft) -> None:
         """Take the description of an attempt that has ended.
 
         Args:
@@ -89,7 +101,7 @@ class RunLog:
         self._open = None
         self._records.append(record)
 
-    def close_open(self, attempt: OpenAttempt, record: AttemptRecord) -> None:
+    def close_open(self, attempt: OpenAttempt, record: AttemptRecord | AttemptDraft) -> None:
         """Take the description of an attempt, unless the log has closed it before.
 
         Args:
@@ -107,8 +119,9 @@ class RunLog:
         """
         from langchain_tamma_openai.usage.record import AttemptOutcome
 
-        if self._records:
-            self._records[-1] = replace(self._records[-1], outcome=AttemptOutcome(outcome))
+        if records := self._made():
+            records[-1] = replace(records[-1], outcome=AttemptOutcome(outcome))
+            self._records[:] = records
 
     def finish(self, error: BaseException | None = None) -> tuple[AttemptRecord, ...]:
         """Return all attempts; one that is still open ends now.
@@ -116,9 +129,26 @@ class RunLog:
         Args:
             error: What ended the run; None for a success.
         """
+        self.end(error)
+        records = self._made()
+        self._records[:] = records
+        return tuple(records)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End the attempt that is still open; no record is made yet.
+
+        Args:
+            error: What ended the run; None for a success.
+        """
         if self._open is not None and (record := self._open.close(error)) is not None:
             self.add(record)
-        return tuple(self._records)
+
+    def _made(self) -> list[AttemptRecord]:
+        from langchain_tamma_openai.usage.record import AttemptRecord
+
+        return [
+            each if isinstance(each, AttemptRecord) else each.record() for each in self._records
+        ]
 
 
 def watch(run_id: UUID, watcher: RunWatcher) -> None:
@@ -131,7 +161,9 @@ def watch(run_id: UUID, watcher: RunWatcher) -> None:
     if len(_watched) >= _MOST_WATCHED:
         # Runs that never end must not fill the memory; the oldest go first.
         _watched.pop(next(iter(_watched)), None)
-    _watched.setdefault(run_id, []).append(watcher)
+    found = _watched.setdefault(run_id, [watcher])
+    if watcher not in found:
+        found.append(watcher)
 
 
 def unwatch(run_id: UUID, watcher: RunWatcher) -> None:
@@ -143,6 +175,9 @@ def unwatch(run_id: UUID, watcher: RunWatcher) -> None:
     """
     found = _watched.get(run_id)
     if found is None:
+        return
+    if len(found) == 1 and found[0] is watcher:
+        _watched.pop(run_id, None)
         return
     left = [other for other in found if other is not watcher]
     if left:

@@ -169,6 +169,16 @@ def record_of_result(run: OpenRun, response: LLMResult) -> UsageRecord:
     return _record(run, answer, ended_s)
 
 
+def record_of_answer(run: OpenRun, ended_s: float) -> UsageRecord:
+    """Make the record of a run of ours that ended well, out of its attempts alone.
+
+    Args:
+        run: What is known of it, with its attempts.
+        ended_s: When it ended, on the clock of `OpenRun.started_s`.
+    """
+    return _record(run, _Answer.of(None), ended_s)
+
+
 def record_of_failure(
     run: OpenRun, error: BaseException, response: LLMResult | None
 ) -> UsageRecord:

@@ -17,6 +17,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
 from langchain_tamma_openai.usage.record import AttemptRecord, UsageRecord
+from langchain_tamma_openai.usage.run_labels import label
 from langchain_tamma_openai.usage.run_log import RunLog
 
 MAX_OPEN_RUNS = 10_000
@@ -34,8 +35,6 @@ class OpenRun:
         root_run_id: The outermost run known.
         started_at: When it began; UTC.
         started_s: The same on the monotonic clock.
-        requested_model: The model that was asked for.
-        provider: Name of the provider, as LangChain gives it.
         tags: As LangChain gives them.
         metadata: As LangChain gives them; a copy.
         params: The invocation parameters.
@@ -55,8 +54,6 @@ class OpenRun:
     root_run_id: UUID | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     started_s: float = field(default_factory=time.perf_counter)
-    requested_model: str | None = None
-    provider: str | None = None
     tags: Sequence[str] = ()
     metadata: Mapping[str, object] = field(default_factory=dict)
     params: Mapping[str, object] = field(default_factory=dict)
@@ -69,6 +66,25 @@ class OpenRun:
     log: RunLog | None = None
     has_facts: bool = False
     companion: object = None
+
+    @property
+    def requested_model(self) -> str | None:
+        """The model that was asked for."""
+        params = self.params
+        return label(
+            params.get("model") or params.get("model_name") or self.metadata.get("ls_model_name")
+        )
+
+    @property
+    def provider(self) -> str | None:
+        """Name of the provider, as LangChain gives it."""
+        return label(self.metadata.get("ls_provider"))
+
+    def take_log(self) -> None:
+        """Take over what the model wrote down: attempts, and what only it knows."""
+        if self.log is not None:
+            self.attempts.extend(self.log.finish())
+            self.facts.update(self.log.facts)
 
     def note_token(self, text: str) -> None:
         """Note a chunk that has just come.

@@ -25,6 +25,7 @@ from langchain_tamma_openai.resilience.bounds import (
     check_seconds,
     refuse,
 )
+from langchain_tamma_openai.usage.drafts import RecordDraft
 from langchain_tamma_openai.usage.filters import (
     FieldFilters,
     Moment,
@@ -169,6 +170,22 @@ class UsageTracker:
             self._writer.put_and_wait(record)
         else:
             self._writer.put(record)
+
+    def record_draft(self, draft: RecordDraft) -> None:
+        """Keep a run whose record is made later, in the writer's thread or when it is asked for.
+
+        Args:
+            draft: The run; only where nothing has to wait for the disk.
+
+        Raises:
+            StorageError: The tracker is closed; or neither the store nor the spill file takes it.
+        """
+        if self._is_closed:
+            self._refuse_closed()
+        if self._writer is not None:
+            self._writer.put(draft)
+        elif isinstance(self._store, MemoryStore):
+            self._store.keep(draft)
 
     async def arecord(self, record: UsageRecord) -> None:
         """Keep a record as `record` does, without ever holding up the event loop."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from langchain_tamma_openai.errors import StorageError
 from langchain_tamma_openai.usage import lifecycle
+from langchain_tamma_openai.usage.drafts import Kept, made
 from langchain_tamma_openai.usage.pending import PendingRecord, PendingRecords
 from langchain_tamma_openai.usage.record import UsageRecord
 from langchain_tamma_openai.usage.spill import Spill
@@ -92,7 +93,7 @@ class LedgerWriter:
         """Records that are neither in the store nor in the spill yet."""
         return len(self._pending)
 
-    def put(self, record: UsageRecord) -> None:
+    def put(self, record: Kept) -> None:
         """Take a record and go on.
 
         When the queue is full a thread waits for room, and where there is none, or where an event
@@ -185,7 +186,8 @@ class LedgerWriter:
             if self._pending.append(pending):
                 return
         # In an event loop the thread flushes it to the disk, unless someone waits for that.
-        self._spill.append([pending.record], sync=not in_loop or pending.ticket is not None)
+        records = list(made([pending.record]))
+        self._spill.append(records, sync=not in_loop or pending.ticket is not None)
         if pending.ticket is not None:
             pending.ticket.set_result(None)
 
@@ -219,7 +221,7 @@ class LedgerWriter:
 
     def _settle(self, batch: list[PendingRecord]) -> None:
         try:
-            self._write([pending.record for pending in batch])
+            self._write(_records(batch))
         except Exception as cause:  # noqa: BLE001 - whatever it is, records and thread must survive
             exc = cause if isinstance(cause, StorageError) else StorageError(repr(cause))
             logger.log(logging.ERROR, "%s. %s records wait.", exc.message, len(self._pending))
@@ -234,7 +236,7 @@ class LedgerWriter:
             batch = self._pending.pop_all()
             try:
                 if batch:
-                    self._write([pending.record for pending in batch])
+                    self._write(_records(batch))
             except StorageError as exc:
                 self._pending.put_back(batch, exc)
                 raise
@@ -284,6 +286,10 @@ class LedgerWriter:
             self._insert(records)
         if threading.current_thread() is self._thread and (batch := self._pending.pop_due()):
             self._settle(batch)
+
+
+def _records(batch: Sequence[PendingRecord]) -> list[UsageRecord]:
+    return list(made(pending.record for pending in batch))
 
 
 def _in_event_loop() -> bool:

@@ -11,6 +11,7 @@ from itertools import islice
 from operator import attrgetter
 from uuid import UUID
 
+from langchain_tamma_openai.usage.drafts import Kept, RecordDraft, made
 from langchain_tamma_openai.usage.filters import RecordFilter
 from langchain_tamma_openai.usage.record import UsageRecord
 from langchain_tamma_openai.usage.store.base import PAGE_ROWS
@@ -31,10 +32,10 @@ class MemoryStore:
         """
         self.dropped_records = 0
         self._max_records = max_records
-        self._records: dict[UUID, UsageRecord] = {}
+        self._records: dict[UUID, Kept] = {}
         self._lock = threading.Lock()
 
-    def insert(self, records: Sequence[UsageRecord]) -> None:
+    def insert(self, records: Sequence[Kept]) -> None:
         """Keep records; a run id that is known already is left out."""
         with self._lock:
             for record in records:
@@ -44,6 +45,18 @@ class MemoryStore:
                 del self._records[run_id]
         if excess > 0:
             self._count_dropped(excess)
+
+    def keep(self, draft: RecordDraft) -> None:
+        """Keep a run whose record is made when it is asked for.
+
+        Args:
+            draft: The run.
+        """
+        if len(self._records) >= self._max_records:
+            self.insert([draft])
+            return
+        with self._lock:
+            self._records.setdefault(draft.run_id, draft)
 
     def pages(self, wanted: RecordFilter, *, whole: bool = True) -> Iterator[list[UsageRecord]]:
         """Give records by start, as they are at this moment."""
@@ -81,8 +94,8 @@ class MemoryStore:
 
     def _matching(self, wanted: RecordFilter) -> list[UsageRecord]:
         with self._lock:
-            records = list(self._records.values())
-        return [record for record in records if wanted.matches(record)]
+            kept = list(self._records.values())
+        return [record for record in made(kept) if wanted.matches(record)]
 
     def _count_dropped(self, number: int) -> None:
         is_first, self.dropped_records = not self.dropped_records, self.dropped_records + number

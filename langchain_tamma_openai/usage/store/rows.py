@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TypeAlias, cast
 
+from pydantic_core import to_json
+
 from langchain_tamma_openai.pricing_cost import Cost
 from langchain_tamma_openai.usage.money import split_usd
 from langchain_tamma_openai.usage.record import AttemptRecord, UsageRecord
@@ -53,7 +55,6 @@ TAG_COLUMNS = ("seq", "tag")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _NO_SPLIT: Row = (None,) * len(SPLIT_NAMES)
 
 
@@ -168,6 +169,10 @@ def _split_columns(cost: Cost | None) -> Row:
             return (*_NO_SPLIT, True)
         split += pair
     return (*split, False)
+
+
+def _encode(value: object) -> str:
+    return to_json(value).decode()
 
 
 def _readable(row: NamedRow) -> dict[str, object]:
