@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from langchain_tamma_openai.cli import _options
+from langchain_tamma_openai.cli._errors import CommandError
 from langchain_tamma_openai.cli._screen import Screen
 
 if TYPE_CHECKING:
     from langchain_tamma_openai import ChatTammaOpenAI
-
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - no public name
-
-_DESCRIPTION = """\
-Run a prompt chain, a stream, a tool-calling agent, a structured answer and a batch of 20
-through ChatTammaOpenAI, each with its tokens and dollars, and a table of it all at the end.
-
-Without OPENAI_API_KEY a local mock answers and nothing leaves this machine. With a key the
-real API answers (OPENAI_BASE_URL is respected) and bills you about 25 short calls: with
-gpt-6-luna, well under one cent.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,39 +29,27 @@ class Endpoint:
     api_key: str | None = None
 
 
-def add_command(commands: Commands) -> None:
-    """Add `demo` to the command line."""
-    parser = commands.add_parser(
-        "demo",
-        help="see a chain, a stream, an agent, structured output and a batch, with their cost",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--model", metavar="NAME", help="default: OPENAI_MODEL, else gpt-6-luna", default=None
-    )
-    parser.add_argument(
-        "--mock", action="store_true", help="use the local mock even when OPENAI_API_KEY is set"
-    )
+def command(
+    model: _options.Model = None,
+    mock: Annotated[
+        bool, typer.Option("--mock", help="Use the local mock even when OPENAI_API_KEY is set.")
+    ] = False,
+) -> None:
+    """See a chain, a stream, an agent, structured output and a batch, with their cost.
 
+    Runs a prompt chain, a stream, a tool-calling agent, a structured answer and a batch of 20
+    through ChatTammaOpenAI, each with its tokens and dollars, and a table of it all at the end.
 
-def run(options: argparse.Namespace) -> int:
-    """Run the demo and give the exit status."""
-    mocked = bool(options.mock) or not os.environ.get("OPENAI_API_KEY", "").strip()
+    Without OPENAI_API_KEY a local mock answers and nothing leaves this machine. With a key the
+    real API answers (OPENAI_BASE_URL is respected) and bills you about 25 short calls: with
+    gpt-6-luna, well under one cent.
+    """
+    mocked = mock or not os.environ.get("OPENAI_API_KEY", "").strip()
     if not _has_extra(mocked=mocked):
-        print(
-            "The demo needs a few more packages: pip install 'langchain-tamma-openai[demo]'",
-            file=sys.stderr,
+        raise CommandError(
+            "the demo needs a few more packages: pip install 'langchain-tamma-openai[demo]'"
         )
-        return 1
-    from langchain_tamma_openai import TammaError
-
-    try:
-        _run_steps(options.model, mocked=mocked)
-    except TammaError as error:
-        print(f"\n{type(error).__name__}: {error.user_message}", file=sys.stderr)
-        return 1
-    return 0
+    _run_steps(model, mocked=mocked)
 
 
 def _has_extra(*, mocked: bool) -> bool:
