@@ -22,6 +22,7 @@ Table = Mapping[str, "str | Table"]
 USAGE: Table = {}
 COMMANDS: Table = {
     "demo": "demo",
+    "models": "models",
     "usage": USAGE,
 }
 _GROUPS: Mapping[str, str] = {
