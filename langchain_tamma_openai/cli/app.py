@@ -23,6 +23,12 @@ USAGE: Table = {}
 COMMANDS: Table = {
     "demo": "demo",
     "models": "models",
+    "prompts": {
+        "list": "prompts_list",
+        "show": "prompts_show",
+        "render": "prompts_render",
+        "check": "prompts_check",
+    },
     "usage": USAGE,
 }
 _GROUPS: Mapping[str, str] = {
