@@ -21,6 +21,7 @@ Table = Mapping[str, "str | Table"]
 
 USAGE: Table = {}
 COMMANDS: Table = {
+    "budget": {"show": "budget_show", "set": "budget_set"},
     "demo": "demo",
     "models": "models",
     "prompts": {
