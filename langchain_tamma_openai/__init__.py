@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         UnclassifiedError,
         UnknownParameterError,
     )
+    from langchain_tamma_openai.finding import ConfigurableChatModel, init_chat_model
     from langchain_tamma_openai.history import HistoryProblem, check_history
     from langchain_tamma_openai.history_repair import HistoryRepair, repair_history
     from langchain_tamma_openai.keys import hash_api_key, redact_api_key
@@ -181,6 +182,7 @@ _HOMES = {
         "UnclassifiedError",
         "UnknownParameterError",
     ),
+    "finding": ("ConfigurableChatModel", "init_chat_model"),
     "history": ("HistoryProblem", "check_history"),
     "history_repair": ("HistoryRepair", "repair_history"),
     "keys": ("hash_api_key", "redact_api_key"),
@@ -280,6 +282,7 @@ __all__ = [
     "CircuitListener",
     "CircuitOpenError",
     "ClassifiedError",
+    "ConfigurableChatModel",
     "ConfigurationError",
     "ConflictError",
     "ConnectionFailedError",
@@ -374,6 +377,7 @@ __all__ = [
     "export_records",
     "get_usage_callback",
     "hash_api_key",
+    "init_chat_model",
     "judge_call",
     "no_waiting",
     "redact_api_key",

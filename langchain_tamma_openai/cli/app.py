@@ -19,7 +19,12 @@ Table = Mapping[str, "str | Table"]
 """Names of commands: the module that holds one, or the table of a group, as in
 `"usage": {"summary": "usage_summary"}`."""
 
-USAGE: Table = {}
+USAGE: Table = {
+    "summary": "usage_summary",
+    "records": "usage_records",
+    "tail": "usage_tail",
+    "export": "usage_export",
+}
 COMMANDS: Table = {
     "budget": {"show": "budget_show", "set": "budget_set"},
     "demo": "demo",
