@@ -28,6 +28,7 @@ USAGE: Table = {
 COMMANDS: Table = {
     "budget": {"show": "budget_show", "set": "budget_set"},
     "demo": "demo",
+    "doctor": "doctor",
     "models": "models",
     "prompts": {
         "list": "prompts_list",
