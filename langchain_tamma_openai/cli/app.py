@@ -27,7 +27,9 @@ USAGE: Table = {
     "reconcile": "usage_reconcile",
 }
 COMMANDS: Table = {
+    "budget": {"show": "budget_show", "set": "budget_set"},
     "demo": "demo",
+    "doctor": "doctor",
     "models": "models",
     "prompts": {
         "list": "prompts_list",
