@@ -33,6 +33,8 @@ FIELD_GROUPS = (
 )
 GROUPS = (*TIME_GROUPS, *FIELD_GROUPS, "tag")
 GroupKey: TypeAlias = tuple[str | None, ...]
+OTHERS = "\x00others"
+"""Stands for all values of a group that are not told apart; stores hold no text with a NUL."""
 
 COUNT_NAMES = (
     "total_requests",
@@ -352,9 +354,24 @@ def summarize(
     for record in records:
         tally = Tally.of(record)
         total.add(tally)
-        for key in _keys(record, group_by) if group_by else ():
+        for key in group_keys(record, group_by) if group_by else ():
             groups.setdefault(key, Tally()).add(tally)
     return make_summary(total, groups, group_by, span)
+
+
+def group_keys(record: UsageRecord, group_by: Sequence[str]) -> list[GroupKey]:
+    """Name the groups of a run: one, but for several tags.
+
+    Args:
+        record: The run.
+        group_by: Names among `GROUPS`.
+    """
+    if "tag" not in group_by:
+        return [tuple(_value(record, name) for name in group_by)]
+    tags: Iterable[str | None] = dict.fromkeys(map(clean_text, record.tags)) or (None,)
+    return [
+        tuple(tag if name == "tag" else _value(record, name) for name in group_by) for tag in tags
+    ]
 
 
 def time_label(moment: datetime, name: str) -> str:
@@ -366,16 +383,6 @@ def time_label(moment: datetime, name: str) -> str:
 def microseconds(seconds: float) -> int:
     """Round seconds to whole microseconds, which add up the same in any order."""
     return round(seconds * _MICROSECONDS)
-
-
-def _keys(record: UsageRecord, group_by: Sequence[str]) -> list[GroupKey]:
-    """Name the groups of a run: one, but for several tags."""
-    if "tag" not in group_by:
-        return [tuple(_value(record, name) for name in group_by)]
-    tags: Iterable[str | None] = dict.fromkeys(map(clean_text, record.tags)) or (None,)
-    return [
-        tuple(tag if name == "tag" else _value(record, name) for name in group_by) for tag in tags
-    ]
 
 
 def _value(record: UsageRecord, name: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from langchain_tamma_openai.usage.filters import RecordFilter
 from langchain_tamma_openai.usage.record import UsageRecord
+from langchain_tamma_openai.usage.report.figures import LedgerFigures, ReportPlan
 from langchain_tamma_openai.usage.summary import UsageSummary
 
 PAGE_ROWS = 1000
@@ -29,6 +30,9 @@ class RecordStore(Protocol):
 
     def summary(self, wanted: RecordFilter, group_by: Sequence[str]) -> UsageSummary:
         """Add up the records that are wanted."""
+
+    def report(self, wanted: RecordFilter, plan: ReportPlan) -> LedgerFigures:
+        """Read what a report needs of the records that are wanted, all at one moment."""
 
     def clear(self, before: datetime) -> int:
         """Forget the runs that started before a moment, and say how many there were."""
