@@ -149,9 +149,7 @@ class Trend:
         if count < _TREND_STEPS:
             return cls(count, mean_place, mean_usd)
         spread = math.fsum((place - mean_place) ** 2 for place in range(count))
-        slope = (
-            math.fsum((place - mean_place) * usd for place, usd in enumerate(spending)) / spread
-        )
+        slope = math.fsum((place - mean_place) * usd for place, usd in enumerate(spending)) / spread
         misses = (
             usd - mean_usd - slope * (place - mean_place) for place, usd in enumerate(spending)
         )

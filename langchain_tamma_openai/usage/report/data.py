@@ -83,11 +83,11 @@ class UsageReport:
 
         return report_svg(self)
 
-    def png(self, scale: float = 1.5) -> bytes:
+    def png(self, scale: float = 1.2) -> bytes:
         """Draw all charts as one PNG image, on a light ground.
 
         Args:
-            scale: Pixels for each unit of the SVG image, which is about 1,000 wide.
+            scale: Pixels for each unit of the SVG image, which is about 1,400 wide.
 
         Raises:
             ConfigurationError: `vl-convert-python` is missing (extra `report`).

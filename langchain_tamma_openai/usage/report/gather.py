@@ -252,7 +252,9 @@ def _usd(value: Decimal | float | str | None) -> Decimal | None:
     try:
         return Decimal(str(value))
     except InvalidOperation:
-        raise _wrong("budget_usd", value, "an amount in US dollars, such as 100 or '99.50'") from None
+        raise _wrong(
+            "budget_usd", value, "an amount in US dollars, such as 100 or '99.50'"
+        ) from None
 
 
 def _wrong(name: str, value: object, expected: str) -> InvalidParameterError:

@@ -15,6 +15,8 @@ from langchain_tamma_openai.usage.summary import OTHERS
 _MICROSECONDS = 10**6
 _CENT = Decimal("0.01")
 _SMALL_DIGITS = 3
+_LOW_PERCENT, _HIGH_PERCENT = 10, 99
+_LONG_S = 10
 _UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 _NO_VALUE = "(none)"
 
@@ -55,7 +57,9 @@ def short_count(number: int) -> str:
     """
     for size, unit in _UNITS:
         if abs(number) >= size:
-            return f"{number / size:.3g}{unit}" if number < 1000 * size else f"{number // size}{unit}"
+            return (
+                f"{number / size:.3g}{unit}" if number < 1000 * size else f"{number // size}{unit}"
+            )
     return f"{number:,}"
 
 
@@ -69,7 +73,8 @@ def share(part: float, whole: float) -> str:
     if not whole:
         return "-"
     percent = 100 * part / whole
-    return f"{percent:.1f} %" if 0 < percent < 10 or percent > 99 else f"{percent:.0f} %"
+    is_extreme = 0 < percent < _LOW_PERCENT or percent > _HIGH_PERCENT
+    return f"{percent:.1f} %" if is_extreme else f"{percent:.0f} %"
 
 
 def seconds(us: float | None) -> str:
@@ -81,7 +86,7 @@ def seconds(us: float | None) -> str:
     if us is None:
         return "-"
     value = us / _MICROSECONDS
-    return f"{value:.3f} s" if value < 10 else f"{value:.1f} s"
+    return f"{value:.3f} s" if value < _LONG_S else f"{value:.1f} s"
 
 
 def moment(at: datetime) -> str:
@@ -163,9 +168,16 @@ def labels(values: Iterable[str | None], rest: int = 0) -> dict[str | None, str]
     """
     named: dict[str | None, str] = {}
     for value in values:
-        text = _NO_VALUE if value is None else f"{rest:,} others" if value == OTHERS else clean(value)
-        text = text.strip() or "(blank)"
+        text = _label(value, rest)
         while text in named.values():
             text += "\N{PRIME}"
         named[value] = text
     return named
+
+
+def _label(value: str | None, rest: int) -> str:
+    if value is None:
+        return _NO_VALUE
+    if value == OTHERS:
+        return "1 other" if rest == 1 else f"{rest:,} others"
+    return clean(value).strip() or "(blank)"

@@ -47,7 +47,9 @@ def read_figures(records: Sequence[UsageRecord], plan: ReportPlan) -> LedgerFigu
         plan: How much is wanted.
     """
     if not records:
-        return LedgerFigures(step=plan.step or "day", breakdowns={n: Breakdown() for n in DIMENSIONS})
+        return LedgerFigures(
+            step=plan.step or "day", breakdowns={n: Breakdown() for n in DIMENSIONS}
+        )
     starts = [record.started_at for record in records]
     step = plan.step or choose_step(min(starts), max(starts))
     total = _sums(records, ())[()]
