@@ -12,6 +12,9 @@ from langchain_tamma_openai._version import __version__
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.adaptive import AdaptiveChoice, AdaptiveParameters
+    from langchain_tamma_openai.batch.job import BatchJob, BatchResult
+    from langchain_tamma_openai.batch.status import BatchState, BatchStatus
+    from langchain_tamma_openai.batch.submitting import asubmit_batch, submit_batch
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
     from langchain_tamma_openai.chunk_buffer import ChunkBuffer
     from langchain_tamma_openai.config import TammaOpenAIConfig
@@ -154,6 +157,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "adaptive": ("AdaptiveChoice", "AdaptiveParameters"),
+    "batch.job": ("BatchJob", "BatchResult"),
+    "batch.status": ("BatchState", "BatchStatus"),
+    "batch.submitting": ("asubmit_batch", "submit_batch"),
     "chat_models.base": ("ChatTammaOpenAI",),
     "chunk_buffer": ("ChunkBuffer",),
     "config": ("TammaOpenAIConfig",),
@@ -276,6 +282,10 @@ __all__ = [
     "AttemptOutcome",
     "AttemptRecord",
     "AuthenticationError",
+    "BatchJob",
+    "BatchResult",
+    "BatchState",
+    "BatchStatus",
     "Budget",
     "BudgetAlert",
     "BudgetExceededError",
@@ -382,6 +392,7 @@ __all__ = [
     "arun_tool_loop",
     "arun_with_fallbacks",
     "astream_tool_loop",
+    "asubmit_batch",
     "check_history",
     "check_tool_arguments",
     "export_records",
@@ -398,6 +409,7 @@ __all__ = [
     "run_tool_loop",
     "run_with_fallbacks",
     "stream_tool_loop",
+    "submit_batch",
     "to_strict",
     "tool_errors_as_messages",
     "validate_response_format",

@@ -150,9 +150,7 @@ class Drive:
         if line.model is not None and (first := self._dead_models.get(line.model)) is not None:
             await self._keep(unasked_result(line, first))
             return
-        exchange = LineExchange(
-            content_of(line), lambda: self._scribe.note(Event.SENT, line.line)
-        )
+        exchange = LineExchange(content_of(line), lambda: self._scribe.note(Event.SENT, line.line))
         outcome = await self._ask(worker, line, exchange)
         if exchange.failure is not None:
             raise exchange.failure

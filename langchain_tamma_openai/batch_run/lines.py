@@ -204,7 +204,9 @@ def _check_content(message: Json, where: str) -> None:
     if content is None and any(message.get(name) for name in _INSTEAD_OF_CONTENT):
         return
     if not isinstance(content, str | list):
-        raise _BadError(f"{where}.content: got {_shown(content)}, must be a text or a list of parts")
+        raise _BadError(
+            f"{where}.content: got {_shown(content)}, must be a text or a list of parts"
+        )
     for position, part in enumerate(content if isinstance(content, list) else ()):
         if not isinstance(part, dict | str):
             raise _BadError(f"{where}.content[{position}]: got {_shown(part)}, must be an object")
@@ -246,7 +248,9 @@ def _check_names(parameters: Mapping[str, Any]) -> None:
     known = known_parameters()
     for name in sorted(parameters.keys() - known):
         close = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {close[0]!r}?" if close else "give those of other servers as extra_body"
+        hint = (
+            f"did you mean {close[0]!r}?" if close else "give those of other servers as extra_body"
+        )
         raise _BadError(f"{name!r} is not a parameter of the API; {hint}")
 
 

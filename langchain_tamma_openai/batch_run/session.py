@@ -187,9 +187,7 @@ class Session:
     def _begin(self) -> None:
         if self._files is not None and self._path is not None:
             self.standing = look(self._path)  # again, now that nobody else writes
-            self.standing.check(
-                self.facts, self._wishes.settings, self._source.name, self._path
-            )
+            self.standing.check(self.facts, self._wishes.settings, self._source.name, self._path)
             self.plan = make_plan(
                 self.standing.journal,
                 self.standing.output,
