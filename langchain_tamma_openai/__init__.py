@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         UnclassifiedError,
         UnknownParameterError,
     )
+    from langchain_tamma_openai.finding import ConfigurableChatModel, init_chat_model
     from langchain_tamma_openai.history import HistoryProblem, check_history
     from langchain_tamma_openai.history_repair import HistoryRepair, repair_history
     from langchain_tamma_openai.keys import hash_api_key, redact_api_key
@@ -133,6 +134,12 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.usage.export import export_records
     from langchain_tamma_openai.usage.logs import UsageLog
     from langchain_tamma_openai.usage.otel import OpenTelemetryCallbackHandler
+    from langchain_tamma_openai.usage.reconcile import (
+        Drift,
+        DriftKind,
+        Reconciliation,
+        reconcile,
+    )
     from langchain_tamma_openai.usage.record import (
         AttemptOutcome,
         AttemptRecord,
@@ -181,6 +188,7 @@ _HOMES = {
         "UnclassifiedError",
         "UnknownParameterError",
     ),
+    "finding": ("ConfigurableChatModel", "init_chat_model"),
     "history": ("HistoryProblem", "check_history"),
     "history_repair": ("HistoryRepair", "repair_history"),
     "keys": ("hash_api_key", "redact_api_key"),
@@ -246,6 +254,7 @@ _HOMES = {
     "usage.export": ("export_records",),
     "usage.logs": ("UsageLog",),
     "usage.otel": ("OpenTelemetryCallbackHandler",),
+    "usage.reconcile": ("Drift", "DriftKind", "Reconciliation", "reconcile"),
     "usage.record": (
         "AttemptOutcome",
         "AttemptRecord",
@@ -280,6 +289,7 @@ __all__ = [
     "CircuitListener",
     "CircuitOpenError",
     "ClassifiedError",
+    "ConfigurableChatModel",
     "ConfigurationError",
     "ConflictError",
     "ConnectionFailedError",
@@ -289,6 +299,8 @@ __all__ = [
     "CostCalculator",
     "CostEstimate",
     "Delivery",
+    "Drift",
+    "DriftKind",
     "ErrorAdvice",
     "ErrorClassifier",
     "ErrorKind",
@@ -331,6 +343,7 @@ __all__ = [
     "QuotaMemory",
     "RateLimitError",
     "RateLimitInfo",
+    "Reconciliation",
     "RefusalError",
     "RenderedPrompt",
     "RequestTimeoutError",
@@ -374,8 +387,10 @@ __all__ = [
     "export_records",
     "get_usage_callback",
     "hash_api_key",
+    "init_chat_model",
     "judge_call",
     "no_waiting",
+    "reconcile",
     "redact_api_key",
     "repair_history",
     "reserve_all",

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from langchain_tamma_openai._version import __version__
 from langchain_tamma_openai.chat_models.counting import CountingMixin
+from langchain_tamma_openai.chat_models.exchange import with_given_content
 from langchain_tamma_openai.chat_models.fields import ChatFields
 from langchain_tamma_openai.chat_models.governing import GoverningMixin
 from langchain_tamma_openai.chat_models.identity import IdentityMixin
@@ -183,14 +184,16 @@ class ChatTammaOpenAI(
         if api == "responses":
             from langchain_tamma_openai.wire.responses_params import responses_payload
 
-            return responses_payload(
-                messages, params, use_previous_response_id=self.use_previous_response_id
+            return with_given_content(
+                responses_payload(
+                    messages, params, use_previous_response_id=self.use_previous_response_id
+                )
             )
         from langchain_tamma_openai.wire.messages import messages_to_completions
 
         developer_role = _O_SERIES.match(self.model_name) is not None
         wire = messages_to_completions(messages, developer_role=developer_role)
-        return {**params, "messages": wire}
+        return with_given_content({**params, "messages": wire})
 
     def _use_responses_api(self, payload: dict[str, Any]) -> bool:
         return uses_responses_api(self, payload)

@@ -6,7 +6,7 @@ its own retries are off: `resilience.retry` is the one owner of retries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
@@ -130,15 +130,23 @@ def _method(client: openai.OpenAI | openai.AsyncOpenAI, request: WireRequest) ->
     )
 
 
+async def _nothing(*items: object) -> AsyncIterator[object]:
+    for item in items:
+        yield item
+
+
 @cache
 def _stream_classes() -> tuple[Any, Any]:
     """Make the stream types the SDK hands an open response to; they leave decoding to us."""
     import openai
 
+    # The SDK's own `__stream__` is a generator that holds the stream that holds it: a cycle.
     class RawStream(openai.Stream[object]):
-        pass
+        def __stream__(self) -> Iterator[object]:
+            return iter(())
 
     class RawAsyncStream(openai.AsyncStream[object]):
-        pass
+        def __stream__(self) -> AsyncIterator[object]:
+            return _nothing()
 
     return RawStream, RawAsyncStream

@@ -150,25 +150,21 @@ class SqlStore:
         """Close connections; the next step opens new ones."""
         self._engine.dispose()
 
+    def names(self) -> list[tuple[str, str]]:
+        """Give budget and scope of all lines and limits that are kept."""
+        kept = sa.union(
+            sa.select(_LINES.c.budget, _LINES.c.scope), sa.select(_LIMITS.c.budget, _LIMITS.c.scope)
+        )
+        with _translated(self._name), self._turn, self._engine.begin() as connection:
+            return [(row.budget, row.scope) for row in connection.execute(kept)]
+
     def run(self, job: Callable[[Transaction], T]) -> T:
         """Do a step in one transaction."""
-        with self._translated(), self._turn, self._engine.begin() as connection:
+        with _translated(self._name), self._turn, self._engine.begin() as connection:
             return job(_SqlStep(connection))
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        from langchain_tamma_openai.errors import StorageError
-
-        try:
-            yield
-        except (SQLAlchemyError, OSError) as exc:
-            raise StorageError(
-                f"The budgets at {self._name} cannot be used ({_reason(exc)}); start the database "
-                "there, see that it can be written to, or correct the URL in store="
-            ) from exc
-
     def _create(self) -> None:
-        with self._translated(), self._turn, self._engine.begin() as connection:
+        with _translated(self._name), self._turn, self._engine.begin() as connection:
             if not self._is_sqlite:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATION_LOCK)))
             _metadata.create_all(connection)
@@ -184,6 +180,37 @@ class SqlStore:
                 f"The budgets at {self._name} were written by another version of this package "
                 f"(schema {found}, this one knows {SCHEMA_VERSION}); use one version everywhere"
             )
+
+
+def holds_budgets(url: str) -> bool:
+    """Whether a database has the tables of budgets; nothing is made there.
+
+    Args:
+        url: As for `SqlStore`.
+
+    Raises:
+        ConfigurationError: The URL cannot be read, or the driver is not installed.
+        StorageError: The database cannot be reached.
+    """
+    engine = _engine(_read_url(url, safe_url(url)))
+    try:
+        with _translated(safe_url(url)):
+            return sa.inspect(engine).has_table(_LINES.name)
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    from langchain_tamma_openai.errors import StorageError
+
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as exc:
+        raise StorageError(
+            f"The budgets at {name} cannot be used ({_reason(exc)}); start the database "
+            "there, see that it can be written to, or correct the URL in store="
+        ) from exc
 
 
 def _read_url(text: str, name: str) -> URL:

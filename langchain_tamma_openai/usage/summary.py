@@ -205,6 +205,12 @@ class UsageGroup(UsageFigures):
 
     key: Mapping[str, str | None] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """Say what was used."""
+        from langchain_tamma_openai.usage.shown import figures_text
+
+        return f"UsageGroup({dict(self.key)!r}: {figures_text(self)})"
+
 
 @dataclass(frozen=True, slots=True)
 class UsageSummary(UsageFigures):
@@ -222,6 +228,17 @@ class UsageSummary(UsageFigures):
     group_by: tuple[str, ...] = ()
     start: datetime | None = None
     end: datetime | None = None
+
+    def __repr__(self) -> str:
+        """Say what was used."""
+        from langchain_tamma_openai.usage.shown import summary_text
+
+        return summary_text(self)
+
+    def _repr_html_(self) -> str:
+        from langchain_tamma_openai.usage.shown import summary_html
+
+        return summary_html(self)
 
     def group(self, **key: str | None) -> UsageGroup:
         """Give one group by its values, with zeros where no run belongs to it.
