@@ -27,6 +27,7 @@ USAGE: Table = {
 }
 COMMANDS: Table = {
     "budget": {"show": "budget_show", "set": "budget_set"},
+    "chat": "chat",
     "demo": "demo",
     "doctor": "doctor",
     "models": "models",
