@@ -134,6 +134,12 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.usage.export import export_records
     from langchain_tamma_openai.usage.logs import UsageLog
     from langchain_tamma_openai.usage.otel import OpenTelemetryCallbackHandler
+    from langchain_tamma_openai.usage.reconcile import (
+        Drift,
+        DriftKind,
+        Reconciliation,
+        reconcile,
+    )
     from langchain_tamma_openai.usage.record import (
         AttemptOutcome,
         AttemptRecord,
@@ -248,6 +254,7 @@ _HOMES = {
     "usage.export": ("export_records",),
     "usage.logs": ("UsageLog",),
     "usage.otel": ("OpenTelemetryCallbackHandler",),
+    "usage.reconcile": ("Drift", "DriftKind", "Reconciliation", "reconcile"),
     "usage.record": (
         "AttemptOutcome",
         "AttemptRecord",
@@ -292,6 +299,8 @@ __all__ = [
     "CostCalculator",
     "CostEstimate",
     "Delivery",
+    "Drift",
+    "DriftKind",
     "ErrorAdvice",
     "ErrorClassifier",
     "ErrorKind",
@@ -334,6 +343,7 @@ __all__ = [
     "QuotaMemory",
     "RateLimitError",
     "RateLimitInfo",
+    "Reconciliation",
     "RefusalError",
     "RenderedPrompt",
     "RequestTimeoutError",
@@ -380,6 +390,7 @@ __all__ = [
     "init_chat_model",
     "judge_call",
     "no_waiting",
+    "reconcile",
     "redact_api_key",
     "repair_history",
     "reserve_all",

@@ -21,6 +21,7 @@ from langchain_tamma_openai.chat_models.answering import aanswer, answer
 from langchain_tamma_openai.chat_models.calls import Call, HeaderInfo
 from langchain_tamma_openai.chat_models.completions_call import CompletionsCall
 from langchain_tamma_openai.chat_models.counting import CountingMixin
+from langchain_tamma_openai.chat_models.exchange import with_given_content
 from langchain_tamma_openai.chat_models.fields import ChatFields
 from langchain_tamma_openai.chat_models.governing import GoverningMixin
 from langchain_tamma_openai.chat_models.identity import IdentityMixin
@@ -190,12 +191,14 @@ class ChatTammaOpenAI(
         self, messages: list[BaseMessage], params: dict[str, Any], api: Api
     ) -> dict[str, Any]:
         if api == "responses":
-            return responses_payload(
-                messages, params, use_previous_response_id=self.use_previous_response_id
+            return with_given_content(
+                responses_payload(
+                    messages, params, use_previous_response_id=self.use_previous_response_id
+                )
             )
         developer_role = _O_SERIES.match(self.model_name) is not None
         wire = messages_to_completions(messages, developer_role=developer_role)
-        return {**params, "messages": wire}
+        return with_given_content({**params, "messages": wire})
 
     def _use_responses_api(self, payload: dict[str, Any]) -> bool:
         return uses_responses_api(self, payload)

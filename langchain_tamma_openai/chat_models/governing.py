@@ -33,7 +33,14 @@ if TYPE_CHECKING:
 _DEFAULT_MAX_RETRIES = 2
 _NO_ACCOUNT = "no-account"
 _GOVERNING = frozenset(
-    ("rate_limiter", "circuit_breaker", "quota_memory", "fallback_models", "allowed_models")
+    (
+        "rate_limiter",
+        "circuit_breaker",
+        "quota_memory",
+        "fallback_models",
+        "allowed_models",
+        "budget",
+    )
 )
 _ALIVE = (
     "http_client",
@@ -111,6 +118,7 @@ class GoverningMixin(Mixin):
 
             self._fallback_policy = FallbackPolicy.of(self.fallback_models)
             _check_allowed_fallbacks(self._fallback_policy, self.allowed_models)
+        self._treasury = None
         if self.budget is not None:
             from langchain_tamma_openai.chat_models.treasury import BudgetTreasury
 
@@ -125,8 +133,11 @@ class GoverningMixin(Mixin):
     def _attach_tracker(self) -> None:
         """Listen to every run of this model on behalf of its tracker."""
         _check_kind(self.usage_tracker, "accepts_usage_records", "usage_tracker", "a UsageTracker")
-        from langchain_tamma_openai.usage.callbacks import ModelUsageHandler
+        from langchain_tamma_openai.usage.callbacks import ModelUsageHandler, is_handler_of
 
+        handlers = getattr(self.callbacks, "handlers", self.callbacks) or ()
+        if any(is_handler_of(handler, self.usage_tracker) for handler in handlers):
+            return
         handler = ModelUsageHandler(self.usage_tracker)
         if self.callbacks is None or isinstance(self.callbacks, list):
             self.callbacks = [*(self.callbacks or ()), handler]

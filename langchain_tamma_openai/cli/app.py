@@ -24,6 +24,7 @@ USAGE: Table = {
     "records": "usage_records",
     "tail": "usage_tail",
     "export": "usage_export",
+    "reconcile": "usage_reconcile",
 }
 COMMANDS: Table = {
     "budget": {"show": "budget_show", "set": "budget_set"},

@@ -138,6 +138,16 @@ class ModelUsageHandler(UsageCallbackHandler):
             self._ledger.record(ended.record)
 
 
+def is_handler_of(handler: object, tracker: object) -> bool:
+    """Whether a handler is a model's own for a tracker.
+
+    Args:
+        handler: Any handler.
+        tracker: The tracker.
+    """
+    return isinstance(handler, ModelUsageHandler) and handler._ledger is tracker
+
+
 class AsyncUsageCallbackHandler(_UsageHandler, AsyncCallbackHandler):  # type: ignore[misc]
     """The async twin of `UsageCallbackHandler`, for code that takes async handlers only.
 
