@@ -31,6 +31,7 @@ COMMANDS: Table = {
     "chat": "chat",
     "demo": "demo",
     "doctor": "doctor",
+    "estimate": "estimate",
     "models": "models",
     "prompts": {
         "list": "prompts_list",
