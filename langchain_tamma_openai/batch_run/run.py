@@ -75,7 +75,7 @@ class BatchRun:
             output: Path of the output, or `-` for standard output, which cannot be resumed.
             concurrency: Lines that are asked at once.
             budget_usd: The most that all processes which ever work on this output may spend
-                together, in US dollars; kept in a file beside it. None for the limit of the
+                together, in US dollars; the journal keeps count. None for the limit of the
                 process before, if it had one.
             api: The API for lines that do not name one; None lets the model choose.
             on_bad_line: What happens when lines cannot be asked: "fail" sends nothing at all,
@@ -133,7 +133,6 @@ class BatchRun:
         Raises:
             BatchInputError: Lines cannot be asked; nothing was sent.
             BatchConflictError: The files are in use, changed, or of another batch.
-            BudgetExceededError: More than the budget was spent before.
             OSError: A file cannot be read or written.
         """
         self._loop = asyncio.get_running_loop()
@@ -199,7 +198,7 @@ class BatchRun:
             source.close()
 
     def budget_left_usd(self) -> Decimal | None:
-        """Say what is left of the budget; None without one. Reads its file."""
+        """Say what is left of the budget; None without one."""
         session = self._session
         if session is None or session.budget is None:
             return None

@@ -6,7 +6,6 @@ import os
 import sys
 from array import array
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -42,7 +41,7 @@ from langchain_tamma_openai.batch_run.settings import (
     check_same_settings,
     input_header,
 )
-from langchain_tamma_openai.batch_run.spending import charge_earlier, open_budget
+from langchain_tamma_openai.batch_run.spending import open_budget
 from langchain_tamma_openai.pricing_cost import plain_decimal
 
 if TYPE_CHECKING:
@@ -163,7 +162,6 @@ class Session:
 
         Raises:
             BatchConflictError: Another process has the files, or they are of another batch.
-            BudgetExceededError: What is spent already is more than the budget.
         """
         self.facts = facts
         self._source = source
@@ -201,7 +199,7 @@ class Session:
         if self._files is not None:
             self._prepare(self._files, limit)
         if limit is not None:
-            self._open_budget(limit)
+            self.budget = self._open_budget(limit)
 
     def _named_unknown(self) -> Iterator[UnknownOutcome]:
         unknown = self.plan.unknown
@@ -245,13 +243,9 @@ class Session:
             if result is not None and result["line"] not in self.plan.retried:
                 file.write(raw)
 
-    def _open_budget(self, limit: Decimal) -> None:
-        path = None if self._path is None else beside(self._path, "budget.db")
-        self.budget = open_budget(limit, path)
-        if not self.standing.journal.headers:
-            self.budget.reset()  # of a batch whose output was removed
-        if self.standing.budget_usd is None:
-            charge_earlier(self.budget, self.standing.output.cost_usd)
+    def _open_budget(self, limit: Decimal) -> Budget:
+        spent = self.standing.journal.spent_usd
+        return open_budget(limit, self.standing.output.cost_usd if spent is None else spent)
 
     def left(self) -> Iterator[BatchLine | BadLine]:
         """Give the lines that are left to ask, and the bad ones that are to be recorded."""
@@ -284,9 +278,6 @@ class Session:
 
     def close(self) -> None:
         """Let go of everything."""
-        if self.budget is not None:
-            with suppress(Exception):  # what it could not write is said in the log
-                self.budget.close()
         if self._files is not None:
             self._files.close()
             self._files = None
