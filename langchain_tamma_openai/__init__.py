@@ -12,6 +12,9 @@ from langchain_tamma_openai._version import __version__
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.adaptive import AdaptiveChoice, AdaptiveParameters
+    from langchain_tamma_openai.batch_run.problems import BatchConflictError, BatchInputError
+    from langchain_tamma_openai.batch_run.progress import BatchProgress, BatchSummary
+    from langchain_tamma_openai.batch_run.run import BatchRun
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
     from langchain_tamma_openai.chunk_buffer import ChunkBuffer
     from langchain_tamma_openai.config import TammaOpenAIConfig
@@ -154,6 +157,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "adaptive": ("AdaptiveChoice", "AdaptiveParameters"),
+    "batch_run.problems": ("BatchConflictError", "BatchInputError"),
+    "batch_run.progress": ("BatchProgress", "BatchSummary"),
+    "batch_run.run": ("BatchRun",),
     "chat_models.base": ("ChatTammaOpenAI",),
     "chunk_buffer": ("ChunkBuffer",),
     "config": ("TammaOpenAIConfig",),
@@ -276,6 +282,11 @@ __all__ = [
     "AttemptOutcome",
     "AttemptRecord",
     "AuthenticationError",
+    "BatchConflictError",
+    "BatchInputError",
+    "BatchProgress",
+    "BatchRun",
+    "BatchSummary",
     "Budget",
     "BudgetAlert",
     "BudgetExceededError",

@@ -1,4 +1,4 @@
-"""Drives the asking of a batch: as many lines at once as wanted, until nothing is left or it stops."""
+"""Drives the asking of a batch: so many lines at once, until nothing is left or it stops."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ class Drive:
         self._progress = progress
         self._on_progress = on_progress
         budget = session.budget
-        self._scribe = Scribe(session.sink, None if budget is None else partial(budget_line, budget))
+        self._scribe = Scribe(
+            session.sink, None if budget is None else partial(budget_line, budget)
+        )
         self._lines: Iterator[BatchLine | BadLine] = itertools.islice(session.left(), bounds.limit)
         self._workers = [_Worker() for _ in range(bounds.concurrency)]
         self._unreachable = 0
@@ -113,7 +115,12 @@ class Drive:
         finally:
             await self._scribe.close()
         if self.reason is None:
-            self.reason = StopReason.LIMIT if self._progress.left else StopReason.DONE
+            self.reason = StopReason.LIMIT if self._is_limited() else StopReason.DONE
+
+    def _is_limited(self) -> bool:
+        """Whether lines are left only because no more were wanted this time."""
+        limit = self._bounds.limit
+        return limit is not None and self._progress.asked >= limit and self._progress.left > 0
 
     # --- stopping ---
 

@@ -1,4 +1,4 @@
-"""Appends to the output and the journal of a batch; what waits at the same time shares one flush."""
+"""Appends to the output and the journal of a batch; what waits together shares one flush."""
 
 from __future__ import annotations
 

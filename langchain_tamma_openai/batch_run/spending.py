@@ -55,10 +55,11 @@ def possibly_spent(amounts: object) -> Decimal:
 
     Raises:
         ValueError: They cannot be read.
+        TypeError: They are not amounts.
     """
     if not isinstance(amounts, list):
-        raise ValueError(amounts)
+        raise TypeError(amounts)
     try:
         return sum((Decimal(amount) for amount in amounts), Decimal(0))
-    except (InvalidOperation, TypeError) as error:
+    except InvalidOperation as error:
         raise ValueError(amounts) from error
