@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.batch.job import BatchJob, BatchResult
     from langchain_tamma_openai.batch.status import BatchState, BatchStatus
     from langchain_tamma_openai.batch.submitting import asubmit_batch, submit_batch
+    from langchain_tamma_openai.batch_run.problems import BatchConflictError, BatchInputError
+    from langchain_tamma_openai.batch_run.progress import BatchProgress, BatchSummary
+    from langchain_tamma_openai.batch_run.run import BatchRun
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
     from langchain_tamma_openai.chunk_buffer import ChunkBuffer
     from langchain_tamma_openai.config import TammaOpenAIConfig
@@ -160,6 +163,9 @@ _HOMES = {
     "batch.job": ("BatchJob", "BatchResult"),
     "batch.status": ("BatchState", "BatchStatus"),
     "batch.submitting": ("asubmit_batch", "submit_batch"),
+    "batch_run.problems": ("BatchConflictError", "BatchInputError"),
+    "batch_run.progress": ("BatchProgress", "BatchSummary"),
+    "batch_run.run": ("BatchRun",),
     "chat_models.base": ("ChatTammaOpenAI",),
     "chunk_buffer": ("ChunkBuffer",),
     "config": ("TammaOpenAIConfig",),
@@ -282,10 +288,15 @@ __all__ = [
     "AttemptOutcome",
     "AttemptRecord",
     "AuthenticationError",
+    "BatchConflictError",
+    "BatchInputError",
     "BatchJob",
+    "BatchProgress",
     "BatchResult",
+    "BatchRun",
     "BatchState",
     "BatchStatus",
+    "BatchSummary",
     "Budget",
     "BudgetAlert",
     "BudgetExceededError",

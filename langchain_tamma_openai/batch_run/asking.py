@@ -64,13 +64,16 @@ class LineExchange:
     """
 
     def __init__(
-        self, content: Mapping[str, Any] | None, note_sent: Callable[[], Awaitable[None]]
+        self,
+        content: Mapping[str, Any] | None,
+        note_sent: Callable[[bool], Awaitable[None]],
     ) -> None:
         """Prepare for a line.
 
         Args:
             content: Sent as it is.
-            note_sent: Notes durably that the line is about to be sent.
+            note_sent: Notes durably that a request of the line is about to be sent; is told
+                whether it is the first.
         """
         self.content = content
         self.is_sent = False
@@ -80,12 +83,10 @@ class LineExchange:
         self._is_noted = False
 
     async def sending(self) -> None:
-        """Note the first request of the line, before it is sent."""
+        """Note each request of the line, before it is sent."""
         self.is_sent = True
-        if self._is_noted:
-            return
         try:
-            await self._note_sent()
+            await self._note_sent(not self._is_noted)
         except Exception as error:
             self.failure = error
             raise
@@ -172,7 +173,7 @@ class Asker:
             return llm._get_request_payload(_messages(line), **_parameters(line))  # noqa: SLF001 - LangChain's hook
 
 
-async def _never() -> None:
+async def _never(is_first: bool) -> None:  # noqa: FBT001 - as `LineExchange` wants it
     """Note nothing: nothing is sent."""
 
 

@@ -1,4 +1,4 @@
-"""Drives the asking of a batch: as many lines at once as wanted, until nothing is left or it stops."""
+"""Drives the asking of a batch: so many lines at once, until nothing is left or it stops."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from langchain_tamma_openai.batch_run.asking import Asker, LineExchange, Outcome, content_of
@@ -15,6 +16,7 @@ from langchain_tamma_openai.batch_run.lines import BatchLine
 from langchain_tamma_openai.batch_run.problems import BadLine
 from langchain_tamma_openai.batch_run.results import bad_line_result, unasked_result
 from langchain_tamma_openai.batch_run.scribe import Scribe
+from langchain_tamma_openai.batch_run.spending import budget_line
 from langchain_tamma_openai.batch_run.stopping import Reach, StopReason, is_unreachable, reach_of
 
 if TYPE_CHECKING:
@@ -87,7 +89,10 @@ class Drive:
         self._bounds = bounds
         self._progress = progress
         self._on_progress = on_progress
-        self._scribe = Scribe(session.sink)
+        budget = session.budget
+        self._scribe = Scribe(
+            session.sink, None if budget is None else partial(budget_line, budget)
+        )
         self._lines: Iterator[BatchLine | BadLine] = itertools.islice(session.left(), bounds.limit)
         self._workers = [_Worker() for _ in range(bounds.concurrency)]
         self._unreachable = 0
@@ -110,7 +115,12 @@ class Drive:
         finally:
             await self._scribe.close()
         if self.reason is None:
-            self.reason = StopReason.LIMIT if self._progress.left else StopReason.DONE
+            self.reason = StopReason.LIMIT if self._is_limited() else StopReason.DONE
+
+    def _is_limited(self) -> bool:
+        """Whether lines are left only because no more were wanted this time."""
+        limit = self._bounds.limit
+        return limit is not None and self._progress.asked >= limit and self._progress.left > 0
 
     # --- stopping ---
 
@@ -150,11 +160,17 @@ class Drive:
         if line.model is not None and (first := self._dead_models.get(line.model)) is not None:
             await self._keep(unasked_result(line, first))
             return
-        exchange = LineExchange(content_of(line), lambda: self._scribe.note(Event.SENT, line.line))
+        exchange = LineExchange(content_of(line), partial(self._note_sent, line.line))
         outcome = await self._ask(worker, line, exchange)
         if exchange.failure is not None:
             raise exchange.failure
         await self._settle(line, outcome, exchange)
+
+    async def _note_sent(self, line: int, is_first: bool) -> None:  # noqa: FBT001 - as `LineExchange` wants it
+        if is_first:
+            await self._scribe.note(Event.SENT, line)
+        else:
+            await self._scribe.note_head()
 
     async def _ask(self, worker: _Worker, line: BatchLine, exchange: LineExchange) -> Outcome:
         worker.exchange = exchange

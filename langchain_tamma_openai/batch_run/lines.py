@@ -131,7 +131,7 @@ def _asked(found: Json) -> tuple[Form, str | list[Any], Json]:
         text = _text(rest.pop("input"), "input")
         _check_names(rest)
         return Form.MESSAGES, text, rest
-    items = _items(rest.pop("input"), "input")
+    items = _items(rest.pop("input"), "input", "a text or a list of items")
     return Form.RESPONSES_BODY, items, rest
 
 
@@ -140,7 +140,7 @@ def _task(found: Json) -> tuple[Form, str | list[Any], Json]:
     method, url, body = (found.get(name) for name in _TASK)
     unknown = found.keys() - {*_TASK, *_OURS}
     if unknown:
-        raise _BadError(f"{sorted(unknown)[0]!r} is not a part of a line of the Batch API")
+        raise _BadError(f"{min(unknown)!r} is not a part of a line of the Batch API")
     if method not in (None, "POST"):
         raise _BadError(f"method: got {_shown(method)}, must be 'POST'")
     if url not in ENDPOINTS:
@@ -157,7 +157,7 @@ def _task(found: Json) -> tuple[Form, str | list[Any], Json]:
         return Form.CHAT_BODY, _messages(content, "body.messages"), rest
     if isinstance(content, str):
         return Form.RESPONSES_BODY, _text(content, "body.input"), rest
-    return Form.RESPONSES_BODY, _items(content, "body.input"), rest
+    return Form.RESPONSES_BODY, _items(content, "body.input", "a text or a list of items"), rest
 
 
 def _id(found: Json) -> str | None:
@@ -225,9 +225,9 @@ def _check_convertible(messages: Sequence[Json], name: str) -> None:
         raise _BadError(f"{name}: cannot be read as messages: {text}") from None
 
 
-def _items(value: object, name: str) -> list[Any]:
+def _items(value: object, name: str, expected: str = "a list of messages") -> list[Any]:
     if not isinstance(value, list):
-        raise _BadError(f"{name}: got {_shown(value)}, must be a list")
+        raise _BadError(f"{name}: got {_shown(value)}, must be {expected}")
     if not value:
         raise _BadError(f"{name}: the list is empty; there is nothing to ask")
     return value

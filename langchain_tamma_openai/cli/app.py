@@ -27,6 +27,7 @@ USAGE: Table = {
     "reconcile": "usage_reconcile",
 }
 COMMANDS: Table = {
+    "batch": "batch",
     "budget": {"show": "budget_show", "set": "budget_set"},
     "chat": "chat",
     "demo": "demo",
