@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
     from langchain_tamma_openai.usage.record import UsageRecord
+    from langchain_tamma_openai.usage.runs import EndedRun
 
 Api = Literal["responses", "chat"]
 
@@ -31,13 +32,12 @@ _USES_RESPONSES: Mapping[Form, bool] = {Form.CHAT_BODY: False, Form.RESPONSES_BO
 _TAG = "batch"
 
 
-class Records:
+class _Kept:
     """Keeps the record of each run until it is asked for."""
 
     accepts_usage_records: ClassVar[bool] = True
 
     def __init__(self) -> None:
-        """Keep nothing yet."""
         self._kept: dict[UUID, UsageRecord] = {}
 
     def record(self, record: UsageRecord, /) -> None:
@@ -45,12 +45,19 @@ class Records:
         self._kept[record.run_id] = record
 
     def take(self, run_id: UUID) -> UsageRecord | None:
-        """Give a record away.
-
-        Args:
-            run_id: Of its run.
-        """
+        """Give a record away."""
         return self._kept.pop(run_id, None)
+
+
+class _Listener(UsageCallbackHandler):
+    """Hears of the runs of lines; unlike others it logs none, since each has its result."""
+
+    def __init__(self, kept: _Kept) -> None:
+        super().__init__(kept)
+        self._kept = kept
+
+    def _run_ended(self, ended: EndedRun) -> None:
+        self._kept.record(ended.record)
 
 
 class LineExchange:
@@ -123,8 +130,8 @@ class Asker:
             llm: The model.
             api: The API for lines that do not name one; None lets the model choose.
         """
-        self._records = Records()
-        self._handler = UsageCallbackHandler(self._records)
+        self._records = _Kept()
+        self._handler = _Listener(self._records)
         chosen = llm.use_responses_api if api is None else api == "responses"
         plain = {"streaming": False, "use_responses_api": chosen}
         self._models = {Form.MESSAGES: llm.model_copy(update=plain)}

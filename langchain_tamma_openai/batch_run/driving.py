@@ -148,13 +148,11 @@ class Drive:
     # --- one task ---
 
     async def _work(self, worker: _Worker) -> None:
-        for found in self._lines:
+        while self.reason is None and (found := next(self._lines, None)) is not None:
             if isinstance(found, BadLine):
                 await self._keep(bad_line_result(found))
             else:
                 await self._handle(worker, found)
-            if self.reason is not None:
-                return
 
     async def _handle(self, worker: _Worker, line: BatchLine) -> None:
         if line.model is not None and (first := self._dead_models.get(line.model)) is not None:
