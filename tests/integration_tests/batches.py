@@ -20,9 +20,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Self
 
-import openai.resources.responses
-import openai.resources.chat.completions
-import sqlalchemy
 from loopback import (
     USAGE,
     LoopbackServer,
@@ -33,16 +30,15 @@ from loopback import (
     json_reply,
 )
 
-import langchain_tamma_openai.cli._batch_running
-import langchain_tamma_openai.batch_run.run
-import langchain_tamma_openai.usage.tracker
 from langchain_tamma_openai import CostCalculator
 from langchain_tamma_openai.__main__ import main
 
 Json = dict[str, Any]
 
 # Prices and tokens are loaded here once, and not in each of the processes that are made below.
-CostCalculator().upper_bound({"model": "gpt-6-luna", "messages": [{"role": "user", "content": "a"}]})
+CostCalculator().upper_bound(
+    {"model": "gpt-6-luna", "messages": [{"role": "user", "content": "a"}]}
+)
 
 LINE_USD = Decimal("0.0000013")
 """Price of one answer of the server: 3 tokens in at $0.10 and 2 out at $0.50 a million."""
