@@ -12,6 +12,9 @@ from langchain_tamma_openai._version import __version__
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.adaptive import AdaptiveChoice, AdaptiveParameters
+    from langchain_tamma_openai.batch.job import BatchJob, BatchResult
+    from langchain_tamma_openai.batch.status import BatchState, BatchStatus
+    from langchain_tamma_openai.batch.submitting import asubmit_batch, submit_batch
     from langchain_tamma_openai.batch_run.problems import BatchConflictError, BatchInputError
     from langchain_tamma_openai.batch_run.progress import BatchProgress, BatchSummary
     from langchain_tamma_openai.batch_run.run import BatchRun
@@ -157,6 +160,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "adaptive": ("AdaptiveChoice", "AdaptiveParameters"),
+    "batch.job": ("BatchJob", "BatchResult"),
+    "batch.status": ("BatchState", "BatchStatus"),
+    "batch.submitting": ("asubmit_batch", "submit_batch"),
     "batch_run.problems": ("BatchConflictError", "BatchInputError"),
     "batch_run.progress": ("BatchProgress", "BatchSummary"),
     "batch_run.run": ("BatchRun",),
@@ -284,8 +290,12 @@ __all__ = [
     "AuthenticationError",
     "BatchConflictError",
     "BatchInputError",
+    "BatchJob",
     "BatchProgress",
+    "BatchResult",
     "BatchRun",
+    "BatchState",
+    "BatchStatus",
     "BatchSummary",
     "Budget",
     "BudgetAlert",
@@ -393,6 +403,7 @@ __all__ = [
     "arun_tool_loop",
     "arun_with_fallbacks",
     "astream_tool_loop",
+    "asubmit_batch",
     "check_history",
     "check_tool_arguments",
     "export_records",
@@ -409,6 +420,7 @@ __all__ = [
     "run_tool_loop",
     "run_with_fallbacks",
     "stream_tool_loop",
+    "submit_batch",
     "to_strict",
     "tool_errors_as_messages",
     "validate_response_format",

@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from types import NoneType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.utils import from_env, get_pydantic_field_names
@@ -19,13 +18,17 @@ from pydantic import (
     Field,
     PrivateAttr,
     SecretStr,
-    ValidationInfo,
+    TypeAdapter,
     field_validator,
     model_validator,
 )
 
-from langchain_tamma_openai.resilience.retry import RetryPolicy
-from langchain_tamma_openai.transport.clients import SdkClients
+if TYPE_CHECKING:
+    from langchain_tamma_openai.resilience.retry import RetryPolicy
+    from langchain_tamma_openai.transport.clients import SdkClients
+else:
+    # Loaded with the first value; until then pydantic has nothing to look at.
+    RetryPolicy = Any
 
 DEFAULT_MODEL = "gpt-6-luna"
 _STREAM_CHUNK_TIMEOUT_ENV = "LANGCHAIN_OPENAI_STREAM_CHUNK_TIMEOUT_S"
@@ -358,15 +361,28 @@ class ChatFields(BaseChatModel):
         )
         return {key: value for key, value in values.items() if key != "temperature"}
 
-    @field_validator("retry", "stream_recovery", mode="before")
+    @field_validator("retry", mode="before")
     @classmethod
-    def _name_the_way_out(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse what pydantic would refuse without showing it."""
+    def _as_retry_policy(cls, value: object) -> object:
+        """Read a policy, and refuse what pydantic would refuse without showing it."""
+        if value is None:
+            return None
         from langchain_tamma_openai.resilience.bounds import refuse
+        from langchain_tamma_openai.resilience.retry import RetryPolicy
 
-        if info.field_name == "retry" and not isinstance(value, RetryPolicy | dict | NoneType):
+        if isinstance(value, RetryPolicy):
+            return value
+        if not isinstance(value, dict):
             refuse("retry", value, "a RetryPolicy; max_retries takes a number")
-        if info.field_name == "stream_recovery" and value not in _RECOVERIES:
+        return TypeAdapter(RetryPolicy).validate_python(value)
+
+    @field_validator("stream_recovery", mode="before")
+    @classmethod
+    def _name_the_way_out(cls, value: object) -> object:
+        """Refuse what pydantic would refuse without showing it."""
+        if value not in _RECOVERIES:
+            from langchain_tamma_openai.resilience.bounds import refuse
+
             refuse("stream_recovery", value, "'resume', 'regenerate' or 'raise'")
         return value
 

@@ -29,8 +29,10 @@ USAGE: Table = {
 COMMANDS: Table = {
     "batch": "batch",
     "budget": {"show": "budget_show", "set": "budget_set"},
+    "chat": "chat",
     "demo": "demo",
     "doctor": "doctor",
+    "estimate": "estimate",
     "models": "models",
     "prompts": {
         "list": "prompts_list",

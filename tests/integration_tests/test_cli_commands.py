@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
@@ -17,10 +18,13 @@ from langchain_tamma_openai.__main__ import main
 
 COMMANDS = list(command_line.commands())
 ASKING = [words for words in COMMANDS if command_line.takes(words, "--base-url")]
+WRITING = [("chat",)]
+"""Commands whose ledger is made where it is missing."""
 READING = [
     words
     for words in COMMANDS
-    if command_line.takes(words, "--store") or command_line.arguments(words, "?").count("?")
+    if (command_line.takes(words, "--store") and words not in WRITING)
+    or "?" in command_line.arguments(words, "?")
 ]
 WITH_JSON = [words for words in COMMANDS if command_line.takes(words, "--json")]
 REQUEST = {
@@ -44,6 +48,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("OPENAI_MAX_RETRIES", "0")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("hello\n"))
 
 
 @every_command
