@@ -114,10 +114,12 @@ class Outcome:
     Attributes:
         result: For the output.
         error: What it failed with; None for an answer.
+        never_arrived: Whether it failed because nobody took the connection, each time.
     """
 
     result: BatchResult
     error: Exception | None = None
+    never_arrived: bool = False
 
 
 class Asker:
@@ -162,7 +164,8 @@ class Asker:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the line's result
             record = self._records.take(run_id)
             model = line.model or llm.model_name
-            return Outcome(error_result(error, record, exchange.body, model, **facts), error)
+            result = error_result(error, record, exchange.body, model, **facts)
+            return Outcome(result, error, never_arrived=_never_arrived(record))
         record = self._records.take(run_id)
         return Outcome(answer_result(answer, record, exchange.body, **facts))
 
@@ -182,6 +185,11 @@ class Asker:
 
 async def _never(is_first: bool) -> None:  # noqa: FBT001 - as `LineExchange` wants it
     """Note nothing: nothing is sent."""
+
+
+def _never_arrived(record: UsageRecord | None) -> bool:
+    attempts = () if record is None else record.attempt_records
+    return bool(attempts) and all(each.delivery == "never_sent" for each in attempts)
 
 
 _AS_IT_IS: Mapping[str, Any] = {

@@ -307,10 +307,29 @@ def test_a_model_that_is_not_there_concerns_its_lines_only(place: Place) -> None
 
 
 def test_a_server_that_is_not_there_stops_it(place: Place) -> None:
-    place.write([f"text {number}" for number in range(20)])
     place.api.replies = [httpx2.ConnectError("refused")]
+    summary = place.run(concurrency=2)
+    assert summary.reason is StopReason.ERROR
+    assert summary.message.startswith("the server cannot be reached: ")
+    assert place.results == []
+    place.api.replies = [echo]
     summary = place.run()
-    assert (summary.reason, summary.progress.failed) == (StopReason.ERROR, 5)
+    assert (summary.is_complete, summary.unknown) == (True, ())
+
+
+def test_a_server_that_goes_away_stops_it_after_a_while(place: Place) -> None:
+    place.write([f"text {number}" for number in range(20)])
+    place.api.replies = [echo, httpx2.ConnectError("refused")]
+    summary = place.run()
+    assert (summary.reason, summary.progress.failed) == (StopReason.ERROR, 4)
+    assert summary.progress.failures["connection_failed"].count == 4
+
+
+def test_what_may_have_arrived_is_a_result(place: Place) -> None:
+    place.api.replies = [httpx2.ReadError("reset"), echo]
+    summary = place.run()
+    assert (summary.reason, summary.progress.failed) == (StopReason.DONE, 1)
+    assert place.results[0]["error"]["kind"] == "connection"
 
 
 # --- going on ---
@@ -326,7 +345,11 @@ def test_a_limit_is_for_this_time(place: Place) -> None:
 
 
 def test_it_can_be_stopped(place: Place) -> None:
-    batch = place.prepare(on_progress=lambda progress: progress.asked == 2 and batch.stop())
+    def stop(progress: BatchProgress) -> None:
+        if progress.asked == 2:
+            batch.stop()
+
+    batch = place.prepare(on_progress=stop)
     assert batch.run().reason is StopReason.STOPPED
     assert place.texts == ["re: a", "re: b"]
     assert place.run().is_complete
@@ -409,7 +432,7 @@ def test_answers_of_other_settings_are_not_mixed_in(
     place: Place, model: Json, options: Json
 ) -> None:
     place.run(limit=2)
-    with pytest.raises(BatchConflictError, match="this batch began with None|'gpt-6-luna'"):
+    with pytest.raises(BatchConflictError, match=r"this batch began with None|'gpt-6-luna'"):
         place.run(model, **options)
 
 

@@ -85,7 +85,8 @@ async def test_every_page_begins_with_the_budget_of_its_moment() -> None:
 
 def test_a_budget_may_begin_above_its_limit() -> None:
     budget: Budget = open_budget(Decimal(1), Decimal(3))
-    assert (budget.status().spent_usd, budget.status().remaining_usd) == (3, 0)
+    status = budget.status()
+    assert [status.spent_usd, status.remaining_usd] == [Decimal(3), Decimal(0)]
 
 
 def test_a_write_that_fails_leaves_no_part_of_itself(tmp_path: Path) -> None:
