@@ -248,10 +248,10 @@ def _check_names(parameters: Mapping[str, Any]) -> None:
     known = known_parameters()
     for name in sorted(parameters.keys() - known):
         close = difflib.get_close_matches(name, known, 1)
-        hint = (
-            f"did you mean {close[0]!r}?" if close else "give those of other servers as extra_body"
+        hint = f"did you mean {close[0]!r}? Those" if close else "those"
+        raise _BadError(
+            f"{name!r} is not a parameter of the API; {hint} of other servers go into extra_body"
         )
-        raise _BadError(f"{name!r} is not a parameter of the API; {hint}")
 
 
 def known_parameters() -> frozenset[str]:

@@ -8,7 +8,6 @@ key that is asked for, hooks, somebody's function in the place of the libraries'
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -87,7 +86,9 @@ class Prepared(NamedTuple):
     def as_request(self) -> httpx2.Request:
         """Make the HTTP library's request of it, for whoever looks into an error."""
         _, *lines = self.head.removesuffix(b"\r\n\r\n").split(b"\r\n")
-        headers: RawHeaders = [(name, value) for name, _, value in (x.partition(b": ") for x in lines)]
+        headers: RawHeaders = [
+            (name, value) for name, _, value in (x.partition(b": ") for x in lines)
+        ]
         request: httpx2.Request = http_library().Request(
             self.form.method,
             self.form.url,

@@ -87,7 +87,9 @@ def http_untouched() -> Untouched:
     """Make the question whether the HTTP library itself would send a request."""
     library = http_library()
     pools = sys.modules.get(library.__name__.replace("httpx", "httpcore"))
-    only_transports = {name: _HTTP_METHODS[name] for name in ("HTTPTransport", "AsyncHTTPTransport")}
+    only_transports = {
+        name: _HTTP_METHODS[name] for name in ("HTTPTransport", "AsyncHTTPTransport")
+    }
     return Untouched([*_seats_of(library, only_transports), *_seats_of(pools, _POOL_METHODS)])
 
 
@@ -98,9 +100,7 @@ def sdk_untouched() -> Untouched:
     library = http_library()
     pools = sys.modules.get(library.__name__.replace("httpx", "httpcore"))
     sdk = [(owner, name) for owner in (openai.OpenAI, openai.AsyncOpenAI) for name in _SDK_METHODS]
-    return Untouched(
-        [*sdk, *_seats_of(library, _HTTP_METHODS), *_seats_of(pools, _POOL_METHODS)]
-    )
+    return Untouched([*sdk, *_seats_of(library, _HTTP_METHODS), *_seats_of(pools, _POOL_METHODS)])
 
 
 class Listeners:
