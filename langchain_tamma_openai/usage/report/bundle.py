@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,10 +55,39 @@ def vega_script() -> str:
         return script
     script = _harmless(converter.javascript_bundle(_SNIPPET))
     if kept is not None:
-        with contextlib.suppress(OSError, StorageError):
-            kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_file(kept, _with_digest(script).encode())
+        _keep(kept, script)
     return script
+
+
+@contextlib.contextmanager
+def prepared() -> Iterator[None]:
+    """Put the script together in a process of its own while the block runs, if it is not kept yet.
+
+    At the end of the block it is kept. Whatever fails is left to `vega_script`.
+    """
+    kept = _kept_at(vl_convert())
+    if kept is None or not sys.executable or _read(kept) is not None:
+        yield
+        return
+    program = f"import sys, vl_convert; sys.stdout.write(vl_convert.javascript_bundle({_SNIPPET!r}))"
+    child = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield
+    except BaseException:
+        child.kill()
+        child.communicate()
+        raise
+    script = child.communicate()[0].decode()
+    if not child.returncode:
+        _keep(kept, _harmless(script))
+
+
+def _keep(kept: Path, script: str) -> None:
+    with contextlib.suppress(OSError, StorageError):
+        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_file(kept, _with_digest(script).encode())
 
 
 def _kept_at(converter: ModuleType) -> Path | None:

@@ -102,6 +102,12 @@ class UsageReport:
 
         return report_dict(self)
 
+    def json(self) -> str:
+        """Write everything as JSON; see `as_dict`."""
+        import json
+
+        return json.dumps(self.as_dict(), ensure_ascii=False, indent=2) + "\n"
+
     def render(self, format: ReportFormat) -> str | bytes:  # noqa: A002 - the public name
         """Write the report in one of its formats.
 
@@ -112,14 +118,12 @@ class UsageReport:
             ConfigurationError: `vl-convert-python` is missing (extra `report`).
             InvalidParameterError: There is no such format.
         """
-        import json
-
         writers = {
             "html": self.html,
             "md": self.markdown,
             "svg": self.svg,
             "png": self.png,
-            "json": lambda: json.dumps(self.as_dict(), ensure_ascii=False, indent=2) + "\n",
+            "json": self.json,
         }
         if format not in writers:
             raise _no_such_format(format)

@@ -32,7 +32,7 @@ from langchain_tamma_openai.usage.summary import (
     GroupKey,
     Tally,
     UsageFigures,
-    group_keys,
+    keys_of,
     microseconds,
 )
 
@@ -75,7 +75,7 @@ def _sums(records: Iterable[UsageRecord], group_by: Sequence[str]) -> dict[Group
     groups: dict[GroupKey, Tally] = {}
     for record in records:
         tally = Tally.of(record)
-        for key in group_keys(record, group_by):
+        for key in keys_of(record, group_by):
             groups.setdefault(key, Tally()).add(tally)
     return groups
 
@@ -105,7 +105,7 @@ def _troubles(requests: Iterable[UsageRecord], step: TimeStep) -> tuple[Trouble,
         retries = max(record.attempts - 1, 0)
         if record.status is RunStatus.OK and not retries:
             continue
-        time, kind = group_keys(record, (step, "error_kind"))[0]
+        time, kind = keys_of(record, (step, "error_kind"))[0]
         counts = found.setdefault((str(time), record.status.value, kind), [0, 0, 0])
         for place, number in enumerate((1, int(retries > 0), retries)):
             counts[place] += number
@@ -117,7 +117,7 @@ def _times(
 ) -> Times:
     values = sorted(
         (
-            (us, str(group_keys(record, (step,))[0][0]), _model(record, models))
+            (us, str(keys_of(record, (step,))[0][0]), _model(record, models))
             for record in requests
             if (us := _measured(record, measure)) is not None
         ),
