@@ -12,7 +12,6 @@ from langchain_tamma_openai.batch_run.plan import ResumePlan, make_plan
 from langchain_tamma_openai.chat_models.observing import calculator
 
 if TYPE_CHECKING:
-    from langchain_tamma_openai.batch_run.asking import Api
     from langchain_tamma_openai.batch_run.files import BatchInput, InputFacts
     from langchain_tamma_openai.batch_run.session import Standing, Wishes
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
@@ -52,7 +51,6 @@ class BatchEstimate:
 
 def estimate_batch(
     llm: ChatTammaOpenAI,
-    api: Api | None,
     source: BatchInput,
     facts: InputFacts,
     standing: Standing | None,
@@ -62,7 +60,6 @@ def estimate_batch(
 
     Args:
         llm: The model.
-        api: The API for lines that do not name one.
         source: The input.
         facts: What reading it told.
         standing: What the files of the batch tell; None for standard output.
@@ -83,7 +80,7 @@ def estimate_batch(
         unknown=len(plan.unknown),
         bad_count=facts.bad_count,
     )
-    asker, prices = Asker(llm, api), calculator(llm.price_overrides)
+    asker, prices = Asker(llm, wishes.api), calculator(llm.price_overrides)
     for found in source.read():
         if isinstance(found, BatchLine) and plan.is_left(found.line):
             _add(estimate, prices.estimate_payload(asker.payload(found)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import sys
 import tempfile
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO
 
 from langchain_tamma_openai.batch_run.lines import BatchLine, read_line
 from langchain_tamma_openai.batch_run.problems import BadLine, BatchConflictError
@@ -135,16 +136,21 @@ def _checked(found: BatchLine | BadLine, ids: dict[int, int]) -> BatchLine | Bad
 
 
 def _seekable(source: str | os.PathLike[str]) -> IO[bytes]:
-    opened: BinaryIO = (
-        sys.stdin.buffer if source == STANDARD else Path(source).open("rb")  # noqa: SIM115 - stays open
-    )
-    if source != STANDARD and opened.seekable():
+    if source == STANDARD:
+        # A stand-in for standard input may be of text alone.
+        given = getattr(sys.stdin, "buffer", None)
+        return _copied(given or io.BytesIO(sys.stdin.read().encode()))
+    opened = Path(source).open("rb")  # noqa: SIM115 - stays open
+    if opened.seekable():
         return opened
+    with opened:
+        return _copied(opened)
+
+
+def _copied(opened: IO[bytes]) -> IO[bytes]:
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - stays open
     while piece := opened.read(_PIECE_BYTES):
         copy.write(piece)
-    if source != STANDARD:
-        opened.close()
     return copy
 
 

@@ -17,6 +17,7 @@ from langchain_core.utils._gateway import _parse_gateway_metadata
 from pydantic import SecretStr
 
 from langchain_tamma_openai._version import __version__
+from langchain_tamma_openai.chat_models.batching import BatchingMixin
 from langchain_tamma_openai.chat_models.counting import CountingMixin
 from langchain_tamma_openai.chat_models.exchange import with_given_content
 from langchain_tamma_openai.chat_models.fields import ChatFields
@@ -49,6 +50,7 @@ _O_SERIES = re.compile(r"o\d")
 
 class ChatTammaOpenAI(
     StructuredOutputMixin,
+    BatchingMixin,
     LinkingMixin,
     PreparingMixin,
     IdentityMixin,

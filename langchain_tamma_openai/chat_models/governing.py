@@ -135,8 +135,9 @@ class GoverningMixin(Mixin):
         _check_kind(self.usage_tracker, "accepts_usage_records", "usage_tracker", "a UsageTracker")
         from langchain_tamma_openai.usage.callbacks import ModelUsageHandler, is_handler_of
 
-        handlers = getattr(self.callbacks, "handlers", self.callbacks) or ()
-        if any(is_handler_of(handler, self.usage_tracker) for handler in handlers):
+        given = self.callbacks
+        handlers = given if given is None or isinstance(given, list) else given.handlers
+        if any(is_handler_of(handler, self.usage_tracker) for handler in handlers or ()):
             return
         handler = ModelUsageHandler(self.usage_tracker)
         if self.callbacks is None or isinstance(self.callbacks, list):

@@ -1,0 +1,64 @@
+"""Shows on stderr how far a batch is: a bar on a terminal, else a line now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from langchain_tamma_openai.cli import _output
+from langchain_tamma_openai.cli._batch_words import counts, first_words
+
+if TYPE_CHECKING:
+    from langchain_tamma_openai import BatchRun
+    from langchain_tamma_openai.batch_run.progress import BatchProgress
+
+_TERMINAL_S = 0.2
+_LOG_S = 10.0
+
+
+class Display:
+    """Follows one batch."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        """Show nothing yet.
+
+        Args:
+            quiet: Show nothing at all.
+        """
+        self._quiet = quiet
+        self._begun = asyncio.Event()
+
+    def take(self, _progress: BatchProgress) -> None:
+        """Learn that the batch has begun."""
+        self._begun.set()
+
+    def say(self, text: str) -> None:
+        """Say something in between.
+
+        Args:
+            text: One line.
+        """
+        if not self._quiet:
+            _output.note(text)
+
+    async def follow(self, run: BatchRun) -> None:
+        """Show how far it is until cancelled.
+
+        Args:
+            run: The batch.
+        """
+        await self._begun.wait()
+        for line in first_words(run.progress, run.unknown):
+            self.say(line)
+        if self._quiet:
+            return
+        if sys.stderr.isatty():
+            with _output.progress("", run.progress.total) as bar:
+                while True:
+                    done = run.progress.answered + run.progress.failed
+                    bar.update(done, counts(run.progress, run.budget_left_usd()))
+                    await asyncio.sleep(_TERMINAL_S)
+        while True:
+            await asyncio.sleep(_LOG_S)
+            _output.note(counts(run.progress, run.budget_left_usd()))
