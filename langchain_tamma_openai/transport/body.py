@@ -11,14 +11,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from langchain_tamma_openai.transport.answer import Answer, AnswerBase, AsyncAnswer
 from langchain_tamma_openai.transport.http_library import http_library, transport_errors
 
 if TYPE_CHECKING:
     import httpx2
 
     from langchain_tamma_openai.resilience.deadline import Deadline
+    from langchain_tamma_openai.transport.timeouts import Timeouts
 
 # What a server may still take between its last event and the end of the HTTP message.
 _DRAIN_LIMIT_S = 0.25
@@ -44,6 +46,12 @@ class Reading:
         """Return the pieces as they arrive."""
         response, deadline = self._response, self._deadline
         left_s = None if deadline is None else deadline.left_s
+        if isinstance(response, Answer):
+            return (
+                iter(response)
+                if left_s is None
+                else raw_pieces(response, cast("Deadline", deadline))
+            )
         if not _is_plain(response):
             limit_read(response, None if left_s is None else max(_SHORTEST_LIMIT_S, left_s))
             return response.iter_bytes()
@@ -61,7 +69,7 @@ class Reading:
 
     def _drain(self) -> None:
         # Iterating anew reads on where the suspended iterator stands, and takes over the new limit.
-        if self._response.extensions.get("network_stream") is None:
+        if not _has_a_wire(self._response):
             return
         limit_read(self._response, _DRAIN_LIMIT_S)
         end_s = time.monotonic() + _DRAIN_LIMIT_S
@@ -86,7 +94,10 @@ class AsyncReading:
     async def __aenter__(self) -> AsyncIterator[bytes]:
         """Return the pieces as they arrive."""
         response, deadline = self._response, self._deadline
-        self._pieces = response.aiter_raw() if _is_plain(response) else response.aiter_bytes()
+        if isinstance(response, AsyncAnswer):
+            self._pieces: AsyncIterator[bytes] = response
+        else:
+            self._pieces = response.aiter_raw() if _is_plain(response) else response.aiter_bytes()
         if deadline is not None and deadline.left_s is not None:
             return _TimedPieces(self._pieces, deadline)
         return self._pieces
@@ -167,6 +178,9 @@ def read_within(response: httpx2.Response, deadline: Deadline) -> httpx2.Respons
                 raise TimeoutError
     finally:
         response.close()
+    if isinstance(response, Answer):
+        response.content = bytes(body)
+        return response
     whole: httpx2.Response = http_library().Response(
         response.status_code,
         headers=response.headers,
@@ -184,20 +198,38 @@ def limit_read(response: httpx2.Response, limit_s: float | None) -> None:
         response: An answer whose body is still to be read.
         limit_s: Seconds, or None to leave the request's own limit.
     """
-    timeouts = response.request.extensions.get("timeout")
-    if limit_s is None or not isinstance(timeouts, dict):
+    if limit_s is None or (timeouts := timeouts_of(response)) is None:
         return
     current = timeouts.get("read")
     timeouts["read"] = limit_s if current is None else min(current, limit_s)
 
 
+def timeouts_of(response: httpx2.Response) -> Timeouts | None:
+    """Return the limits that reading a body looks at; changing them changes it.
+
+    Args:
+        response: An answer whose body is still to be read.
+    """
+    if isinstance(response, AnswerBase):
+        return cast("Timeouts", response.timeouts)
+    timeouts = response.request.extensions.get("timeout")
+    return timeouts if isinstance(timeouts, dict) else None
+
+
 def _body(response: httpx2.Response) -> Any:
     # The stream of a response is typed for both colours.
-    return response.stream
+    return response if isinstance(response, Answer) else response.stream
+
+
+def _has_a_wire(response: httpx2.Response) -> bool:
+    """Whether a body comes over a connection."""
+    return isinstance(response, Answer) or "network_stream" in response.extensions
 
 
 def _is_worth_draining(response: httpx2.Response) -> bool:
     """Whether only the end of the message stands between the connection and its next use."""
+    if isinstance(response, AnswerBase):
+        return not (response.is_closed or response.is_whole)
     return not response.is_closed and response.http_version.startswith("HTTP/1")
 
 
