@@ -111,7 +111,7 @@ class Drive:
             async with asyncio.TaskGroup() as tasks:
                 for worker in self._workers:
                     worker.task = tasks.create_task(self._work(worker))
-        except* OSError as group:
+        except BaseExceptionGroup as group:
             raise _first(group) from None
         finally:
             await self._scribe.close()
