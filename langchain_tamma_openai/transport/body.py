@@ -47,7 +47,11 @@ class Reading:
         response, deadline = self._response, self._deadline
         left_s = None if deadline is None else deadline.left_s
         if isinstance(response, Answer):
-            return iter(response) if left_s is None else raw_pieces(response, cast("Deadline", deadline))
+            return (
+                iter(response)
+                if left_s is None
+                else raw_pieces(response, cast("Deadline", deadline))
+            )
         if not _is_plain(response):
             limit_read(response, None if left_s is None else max(_SHORTEST_LIMIT_S, left_s))
             return response.iter_bytes()

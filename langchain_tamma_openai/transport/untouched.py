@@ -26,9 +26,11 @@ _SDK_METHODS = (
     "_process_response",
     "_make_status_error_from_response",
 )
-_HTTP_METHODS = {
+_CLIENT_METHODS = {
     "Client": ("send", "build_request", "_send_single_request"),
     "AsyncClient": ("send", "build_request", "_send_single_request"),
+}
+_TRANSPORT_METHODS = {
     "HTTPTransport": ("handle_request",),
     "AsyncHTTPTransport": ("handle_async_request",),
 }
@@ -87,8 +89,7 @@ def http_untouched() -> Untouched:
     """Make the question whether the HTTP library itself would send a request."""
     library = http_library()
     pools = sys.modules.get(library.__name__.replace("httpx", "httpcore"))
-    only_transports = {name: _HTTP_METHODS[name] for name in ("HTTPTransport", "AsyncHTTPTransport")}
-    return Untouched([*_seats_of(library, only_transports), *_seats_of(pools, _POOL_METHODS)])
+    return Untouched([*_seats_of(library, _TRANSPORT_METHODS), *_seats_of(pools, _POOL_METHODS)])
 
 
 def sdk_untouched() -> Untouched:
@@ -99,7 +100,11 @@ def sdk_untouched() -> Untouched:
     pools = sys.modules.get(library.__name__.replace("httpx", "httpcore"))
     sdk = [(owner, name) for owner in (openai.OpenAI, openai.AsyncOpenAI) for name in _SDK_METHODS]
     return Untouched(
-        [*sdk, *_seats_of(library, _HTTP_METHODS), *_seats_of(pools, _POOL_METHODS)]
+        [
+            *sdk,
+            *_seats_of(library, _CLIENT_METHODS | _TRANSPORT_METHODS),
+            *_seats_of(pools, _POOL_METHODS),
+        ]
     )
 
 
