@@ -98,7 +98,7 @@ class AnswerBase(Generic[Carrier]):
     @property
     def is_packed(self) -> bool:
         """Whether the body is compressed."""
-        return self.headers.get("content-encoding", "identity") != "identity"
+        return bool(self.headers.get("content-encoding", "identity") != "identity")
 
     @property
     def is_whole(self) -> bool:

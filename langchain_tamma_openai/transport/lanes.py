@@ -302,8 +302,8 @@ def sdk_error(error: Exception, prepared: Prepared) -> Exception:
     request = prepared.as_request()
     error.request = request  # type: ignore[attr-defined]  # as the HTTP client itself does
     if isinstance(error, http_library().TimeoutException):
-        return openai.APITimeoutError(request=request)  # type: ignore[arg-type]  # either library's
-    return openai.APIConnectionError(request=request)  # type: ignore[arg-type]
+        return openai.APITimeoutError(request=request)
+    return openai.APIConnectionError(request=request)
 
 
 def timed(response: httpx2.Response, prepared: Prepared) -> httpx2.Response:

@@ -26,15 +26,17 @@ _SDK_METHODS = (
     "_process_response",
     "_make_status_error_from_response",
 )
-_CLIENT_METHODS = {
+_Names = dict[str, tuple[str, ...]]
+
+_CLIENT_METHODS: _Names = {
     "Client": ("send", "build_request", "_send_single_request"),
     "AsyncClient": ("send", "build_request", "_send_single_request"),
 }
-_TRANSPORT_METHODS = {
+_TRANSPORT_METHODS: _Names = {
     "HTTPTransport": ("handle_request",),
     "AsyncHTTPTransport": ("handle_async_request",),
 }
-_POOL_METHODS = {
+_POOL_METHODS: _Names = {
     "ConnectionPool": ("handle_request",),
     "AsyncConnectionPool": ("handle_async_request",),
 }
@@ -76,7 +78,7 @@ def _is_original(function: object) -> bool:
     return getattr(home, "__file__", None) == function.__code__.co_filename
 
 
-def _seats_of(module: Any, names: dict[str, tuple[str, ...]]) -> list[Seat]:
+def _seats_of(module: Any, names: _Names) -> list[Seat]:
     return [
         (owner, method)
         for name, methods in names.items()
