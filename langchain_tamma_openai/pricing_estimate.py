@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_tamma_openai.pricing_cost import EXACT, plain_decimal
@@ -23,7 +24,7 @@ LIKELY_OUTPUT_TOKENS = 500
 
 _MIN_CACHED_TOKENS = 1_024  # shorter prompts are neither read from the cache nor written to it
 _PER_MILLION = -6
-_LIMITS = ("max_output_tokens", "max_completion_tokens", "max_tokens")
+_LIMITS = frozenset({"max_output_tokens", "max_completion_tokens", "max_tokens"})
 
 
 class UpperBound(NamedTuple):
@@ -190,10 +191,7 @@ def _size(
 
 def _high_input(tally: Tally) -> int | None:
     """Bound the input by what was counted and by what the model takes at most."""
-    from langchain_tamma_openai.models import ModelCatalog
-
-    info = ModelCatalog().get(tally.model)
-    window = info.max_input_tokens or info.context_window_tokens
+    window, _ = _model_limits(tally.model)
     if tally.unbounded:
         return None if window is None else max(window, tally.tokens)
     if window is None:
@@ -202,12 +200,21 @@ def _high_input(tally: Tally) -> int | None:
 
 
 def _output_limit(model: str, payload: Mapping[str, Any]) -> int | None:
-    from langchain_tamma_openai.models import ModelCatalog
-
+    _, longest = _model_limits(model)
+    if _LIMITS.isdisjoint(payload):
+        return longest
     given = [value for name in _LIMITS if (value := _number(payload.get(name))) is not None]
-    longest = ModelCatalog().get(model).max_output_tokens
     asked = max(given) if given else longest
     return asked if asked is None or longest is None else min(asked, longest)
+
+
+@lru_cache(maxsize=256)
+def _model_limits(model: str) -> tuple[int | None, int | None]:
+    """Give the most input and the most output that a model takes, where that is known."""
+    from langchain_tamma_openai.models import ModelCatalog
+
+    info = ModelCatalog().get(model)
+    return info.max_input_tokens or info.context_window_tokens, info.max_output_tokens
 
 
 def _speaks(payload: Mapping[str, Any]) -> bool:
@@ -233,20 +240,33 @@ def price_size(model: str, size: RequestSize, sheets: Sequence[PriceSheet]) -> C
         size: What it can use.
         sheets: Prices of the tier that was asked for, then of tiers it may be served at instead.
     """
+    high = highest_price(size, sheets)
     with localcontext(EXACT):
         lows = [_low(size, sheet) for sheet in sheets]
-        highs = [_high(size, sheet) for sheet in sheets]
         expected = _expected(size, sheets[0])
-    high = _all_known(highs)
     return CostEstimate(
         model=model,
         low=None if (known := _all_known(lows)) is None else min(known),
         expected=expected,
-        high=None if high is None else max(high),
+        high=high,
         size=size,
         pricing_source=sheets[0].source,
         unknown_reason=_reason(size, expected, high),
     )
+
+
+def highest_price(size: RequestSize, sheets: Sequence[PriceSheet]) -> Decimal | None:
+    """Price the most that a request can use; None when that, or a price of it, is not known.
+
+    Args:
+        size: What it can use.
+        sheets: Prices of all tiers that it may be served at.
+    """
+    if size.high_input_tokens is None or size.high_output_tokens is None:
+        return None
+    with localcontext(EXACT):
+        known = _all_known([_high(size, sheet) for sheet in sheets])
+    return None if known is None else max(known)
 
 
 def unknown_estimate(model: str, size: RequestSize, reason: str) -> CostEstimate:
@@ -308,8 +328,8 @@ def _output_price(size: RequestSize, prices: UnitPrices) -> Decimal | None:
 
 def _high(size: RequestSize, sheet: PriceSheet) -> Decimal | None:
     """Take the dearest of the price levels that the input can reach."""
-    if size.high_input_tokens is None or size.high_output_tokens is None:
-        return None
+    if len(sheet.levels) == 1:
+        return _high_at(size, size.high_input_tokens or 0, sheet.levels[0].prices)
     reached = list(_reached(size, sheet))
     amounts = [_high_at(size, tokens, prices) for tokens, prices in reached]
     known = _all_known(amounts)

@@ -89,7 +89,9 @@ class Tally:
         if not self._assumed:
             self.add(tokens)
             return
-        self.add(tokens, low=_times(tokens, _ASSUMED_LESS), high=_times(tokens, _ASSUMED_MORE))
+        self.tokens += tokens
+        self.low_tokens += _times(tokens, _ASSUMED_LESS)
+        self.high_tokens += _times(tokens, _ASSUMED_MORE)
 
     def add_image(self, size_px: tuple[int, int] | None, detail: str) -> None:
         """Add an image, by its upper bound when its size is not known."""

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Self
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pydantic import SecretStr
 
 from langchain_tamma_openai.chat_models.mixin import Mixin
-from langchain_tamma_openai.chat_models.observing import calculator
+from langchain_tamma_openai.chat_models.observing import calculator, is_regional
 from langchain_tamma_openai.chat_models.run_link import labels_of
 from langchain_tamma_openai.chat_models.settings import (
     CLIENT_FIELDS,
     CONNECTION_FIELDS,
     base_url,
 )
+from langchain_tamma_openai.chat_models.sizing import rough_tokens
+from langchain_tamma_openai.resilience.governors import Governors, Need
 from langchain_tamma_openai.resilience.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.chat_models.run_link import RunLink
     from langchain_tamma_openai.resilience.deadline import Deadline
     from langchain_tamma_openai.resilience.fallback import FallbackPolicy, FallbackStep
-    from langchain_tamma_openai.resilience.governors import Governors, Passage
+    from langchain_tamma_openai.resilience.governors import Passage
     from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
     from langchain_tamma_openai.resilience.quota import QuotaInfo, QuotaKey, QuotaMemory
 
@@ -44,6 +47,30 @@ _ALIVE = (
     "callbacks",
 )
 _RATE_LIMIT_PREFIX = b"x-ratelimit-"
+
+
+class _Account(NamedTuple):
+    """What those who keep count of an account call it; never the key itself.
+
+    Attributes:
+        limits: First part of the names of its rate limits; the model follows.
+        quota: Whose quota it uses; None where the key is not known.
+    """
+
+    limits: str
+    quota: QuotaKey | None
+
+
+@lru_cache(maxsize=256)
+def _account_of(key: SecretStr | None, root: str | None) -> _Account:
+    """Name an account, once for each."""
+    from langchain_tamma_openai.checks import safe_url
+    from langchain_tamma_openai.keys import hash_api_key
+    from langchain_tamma_openai.resilience.quota import QuotaKey
+
+    name = _NO_ACCOUNT if key is None else hash_api_key(key)
+    where = "openai" if root is None else safe_url(root)
+    return _Account(f"{where}|{name}|", None if key is None else QuotaKey(name, root))
 
 
 class GoverningMixin(Mixin):
@@ -141,8 +168,6 @@ class GoverningMixin(Mixin):
         if all(member is None for member in members):
             self._governors = None
             return
-        from langchain_tamma_openai.resilience.governors import Governors
-
         self._governors = Governors(*members)
 
     @property
@@ -158,31 +183,27 @@ class GoverningMixin(Mixin):
         governors: Governors | None = self._governors
         if governors is None:
             return None
-        from langchain_tamma_openai.chat_models.sizing import rough_tokens
-        from langchain_tamma_openai.resilience.governors import Need
-
+        root = base_url(self)
+        account = self._account(root)
         upper_usd, upper_tokens = None, None
-        labels: dict[str, object] = {}
+        labels: Mapping[str, object] = {}
         if governors.treasury is not None:
-            upper_usd, upper_tokens = self._upper_bound(call)
+            upper_usd, upper_tokens = self._upper_bound(call, root)
             labels = labels_of(call, link)
         need = Need(
-            model=call.model,
-            base_url=base_url(self),
-            limit_key=self._limit_key(call.model),
-            quota_key=self._quota_key,
-            tokens=rough_tokens(call.payload) if governors.limiter is not None else 0,
-            upper_usd=upper_usd,
-            upper_tokens=upper_tokens,
-            labels=labels,
-            left_s=deadline.left_s,
+            call.model,
+            root,
+            f"{account.limits}{call.model}",
+            account.quota,
+            rough_tokens(call.payload) if governors.limiter is not None else 0,
+            upper_usd,
+            upper_tokens,
+            labels,
+            deadline.left_s,
         )
         return governors.passage(need)
 
-    def _upper_bound(self, call: Call) -> tuple[Decimal | None, int | None]:
-        from langchain_tamma_openai.pricing_region import is_regional
-
-        root = base_url(self)
+    def _upper_bound(self, call: Call, root: str | None) -> tuple[Decimal | None, int | None]:
         bound = calculator(self.price_overrides).upper_bound(
             call.payload, call.model, regional=root is not None and is_regional(root)
         )
@@ -192,30 +213,19 @@ class GoverningMixin(Mixin):
         """Load what the first bound needs in a thread: it would hold up the event loop."""
         if self._treasury is None or self._is_warm:
             return
-        await asyncio.to_thread(self._upper_bound, call)
+        await asyncio.to_thread(self._upper_bound, call, base_url(self))
         self._is_warm = True
 
     @property
-    def _account(self) -> str:
-        """Name the account for those who keep count of it; never the key itself."""
-        from langchain_tamma_openai.keys import hash_api_key
-
-        key = self.openai_api_key
-        return hash_api_key(key) if isinstance(key, SecretStr) else _NO_ACCOUNT
-
-    @property
     def _quota_key(self) -> QuotaKey | None:
-        if not isinstance(self.openai_api_key, SecretStr):
-            return None
-        from langchain_tamma_openai.resilience.quota import QuotaKey
-
-        return QuotaKey(self._account, base_url(self))
+        return self._account(base_url(self)).quota
 
     def _limit_key(self, model: str) -> str:
-        from langchain_tamma_openai.checks import safe_url
+        return f"{self._account(base_url(self)).limits}{model}"
 
-        root = base_url(self)
-        return f"{'openai' if root is None else safe_url(root)}|{self._account}|{model}"
+    def _account(self, root: str | None) -> _Account:
+        key = self.openai_api_key
+        return _account_of(key if isinstance(key, SecretStr) else None, root)
 
     # --- fallbacks ---
 

@@ -209,6 +209,11 @@ class OpenAIRateLimiter(BaseRateLimiter):
         """Describe the limits of a key as this limiter sees them now; see `status`."""
         return await self._store.astatus(key)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it counts in this process alone."""
+        return isinstance(self._store, MemoryStore)
+
     def per_attempt(self) -> Self:
         """Give a view for a model that reserves each attempt by itself.
 

@@ -51,15 +51,21 @@ class Line:
         """
         while (head := next(iter(self.waiting.values()), None)) is not None:
             if head.signal.alive and not self._is_too_large(head):
-                if not self.meter.has_slot and head.slot:
+                if not self._may_go(head, now_s):
                     return
-                if self.meter.due_s(head.tokens, now_s) > now_s:
-                    return
-                head.grant = self.meter.let_through(
-                    head.ident, head.tokens, now_s, head if head.slot else None
-                )
+                self._let_through(head, now_s)
             del self.waiting[head.ident]
             head.signal.wake()
+
+    def _may_go(self, ticket: Ticket, now_s: float) -> bool:
+        if ticket.slot and not self.meter.has_slot:
+            return False
+        return self.meter.due_s(ticket.tokens, now_s) <= now_s
+
+    def _let_through(self, ticket: Ticket, now_s: float) -> None:
+        ticket.grant = self.meter.let_through(
+            ticket.ident, ticket.tokens, now_s, ticket if ticket.slot else None
+        )
 
     def _is_too_large(self, ticket: Ticket) -> bool:
         limit = self.meter.tokens.limit
@@ -70,6 +76,9 @@ class Line:
         if ticket.grant is None and self._is_too_large(ticket):
             limit = self.meter.tokens.limit or 0.0
             raise too_large(ticket.tokens, limit, ticket.key)
+        if not self.waiting and ticket.grant is None and self._may_go(ticket, now_s):
+            self._let_through(ticket, now_s)  # nobody is before it: it needs no place in the line
+            return None
         if ticket.grant is None:
             self.waiting.setdefault(ticket.ident, ticket)
         self.advance(now_s)
@@ -102,8 +111,9 @@ class Line:
             case Observe(_, info, refused, ticket):
                 ident, grant = ("", None) if ticket is None else (ticket.ident, ticket.grant)
                 meter.observe(info, ident, grant, now_s, refused=refused)
-        self.advance(now_s)
-        self.wake_head()
+        if self.waiting:
+            self.advance(now_s)
+            self.wake_head()
 
     def wake_head(self) -> None:
         """Let the head of the line look at the time again."""
@@ -150,7 +160,7 @@ class MemoryStore:
                 line = self._line(ticket.key)
                 head = next(iter(line.waiting), None)
                 wait_s = line.take(ticket, self.clock())
-                if next(iter(line.waiting), None) not in {head, ticket.ident}:
+                if line.waiting and next(iter(line.waiting)) not in {head, ticket.ident}:
                     line.wake_head()
                 return wait_s
         finally:

@@ -39,6 +39,7 @@ from langchain_tamma_openai.usage.budget_reserving import (
     Request,
     TaskColour,
     ThreadColour,
+    reserved_at_once,
     reserving,
 )
 from langchain_tamma_openai.usage.budget_state import EVERY_LINE, LineKey, Terms
@@ -368,6 +369,8 @@ class Budget:
         return key if labels else replace(key, scope=EVERY_LINE)
 
     def _tell(self, settled: Settled) -> None:
+        if not settled.reached:
+            return
         status = self._desk.status(settled.line, settled.limits)
         for reached in settled.reached:
             alert = BudgetAlert(Decimal(reached.threshold), reached.unit, status)
@@ -409,8 +412,10 @@ def reserve_all(
         InvalidParameterError: A negative or otherwise wrong amount.
         StorageError: A store cannot be reached.
     """
-    request = _request(upper_usd, upper_tokens, labels, wait_s)
-    claims = drive(reserving(_desks(budgets), request, ThreadColour()))
+    request, desks = _request(upper_usd, upper_tokens, labels, wait_s), _desks(budgets)
+    claims = reserved_at_once(desks, request)
+    if claims is None:
+        claims = drive(reserving(desks, request, ThreadColour()))
     return BudgetReservation(claims, request.bound, request.labels)
 
 
@@ -423,8 +428,11 @@ async def areserve_all(
     wait_s: float | None = None,
 ) -> BudgetReservation:
     """Set aside with all of several budgets, or with none; see `reserve_all`."""
-    request = _request(upper_usd, upper_tokens, labels, wait_s)
-    claims = await adrive(reserving(_desks(budgets), request, TaskColour()))
+    request, desks = _request(upper_usd, upper_tokens, labels, wait_s), _desks(budgets)
+    is_local = all(desk.accounts.store.is_local for desk in desks)
+    claims = reserved_at_once(desks, request) if is_local else None
+    if claims is None:
+        claims = await adrive(reserving(desks, request, TaskColour()))
     return BudgetReservation(claims, request.bound, request.labels)
 
 
@@ -445,7 +453,10 @@ def _request(
 
 
 def _desks(budgets: Iterable[Budget]) -> list[Desk]:
-    desks = sorted((budget._desk for budget in budgets), key=_order)  # noqa: SLF001 - same module
+    desks = [budget._desk for budget in budgets]  # noqa: SLF001 - same module
+    if len(desks) == 1:
+        return desks
+    desks.sort(key=_order)
     for one, other in pairwise(desks):
         if _order(one) == _order(other):
             refuse(

@@ -9,7 +9,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from langchain_tamma_openai.usage import budget_state as state
@@ -47,8 +47,7 @@ class Hold:
     key: LineKey
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """What a line looks like after a call, and what to tell.
 
     Attributes:
