@@ -36,7 +36,15 @@ if TYPE_CHECKING:
 _DEFAULT_MAX_RETRIES = 2
 _NO_ACCOUNT = "no-account"
 _GOVERNING = frozenset(
-    ("rate_limiter", "circuit_breaker", "quota_memory", "fallback_models", "allowed_models")
+    (
+        "rate_limiter",
+        "circuit_breaker",
+        "quota_memory",
+        "fallback_models",
+        "allowed_models",
+        "usage_tracker",
+        "budget",
+    )
 )
 _ALIVE = (
     "http_client",
@@ -94,7 +102,12 @@ class GoverningMixin(Mixin):
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """Copy the settings deeply; governors and connections stay shared, being alive."""
-        alive = (*(getattr(self, name) for name in _ALIVE), self._treasury, self._governors)
+        alive = (
+            *(getattr(self, name) for name in _ALIVE),
+            self._treasury,
+            self._governors,
+            self._runs,
+        )
         shared = {id(thing): thing for thing in alive if thing is not None}
         clients, self._clients = self._clients, None
         others, self._others = self._others, {}
@@ -142,6 +155,7 @@ class GoverningMixin(Mixin):
             from langchain_tamma_openai.chat_models.treasury import BudgetTreasury
 
             self._treasury = BudgetTreasury.of(self.budget)
+        self._runs = None
         if self.usage_tracker is not None:
             self._attach_tracker()
         _check_kind(self.circuit_breaker, "guard", "circuit_breaker", "a CircuitBreaker")
@@ -150,16 +164,11 @@ class GoverningMixin(Mixin):
         self._gather()
 
     def _attach_tracker(self) -> None:
-        """Listen to every run of this model on behalf of its tracker."""
+        """Take every run of this model for its tracker."""
         _check_kind(self.usage_tracker, "accepts_usage_records", "usage_tracker", "a UsageTracker")
-        from langchain_tamma_openai.usage.callbacks import ModelUsageHandler
+        from langchain_tamma_openai.usage.model_runs import ModelRuns
 
-        handler = ModelUsageHandler(self.usage_tracker)
-        if self.callbacks is None or isinstance(self.callbacks, list):
-            self.callbacks = [*(self.callbacks or ()), handler]
-        else:
-            self.callbacks = self.callbacks.copy()
-            self.callbacks.add_handler(handler, inherit=False)
+        self._runs = ModelRuns(self.usage_tracker)
 
     def _gather(self) -> None:
         """Put the governors together, or leave None where there are none."""

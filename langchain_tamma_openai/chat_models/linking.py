@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
     from langchain_tamma_openai.prompts.model import RenderedPrompt
+    from langchain_tamma_openai.usage.model_runs import ModelRuns
 
 
 class LinkingMixin(Mixin):
     """Ties each run to its callbacks, whichever way LangChain begins it."""
 
     if TYPE_CHECKING:
+        _runs: ModelRuns | None
 
         def _rendered_prompt(self) -> RenderedPrompt | None: ...
 
@@ -43,7 +45,7 @@ class LinkingMixin(Mixin):
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
         """Stream an answer; see LangChain's `BaseChatModel.stream`."""
-        config, kwargs = linked(config, self.callbacks, kwargs)
+        config, kwargs = linked(self._told_of(config), self.callbacks, kwargs)
         return super().stream(input, config, stop=stop, **kwargs)
 
     def astream(
@@ -55,8 +57,12 @@ class LinkingMixin(Mixin):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """Stream an answer; see LangChain's `BaseChatModel.astream`."""
-        config, kwargs = linked(config, self.callbacks, kwargs)
+        config, kwargs = linked(self._told_of(config), self.callbacks, kwargs)
         return super().astream(input, config, stop=stop, **kwargs)
+
+    def _told_of(self, config: RunnableConfig | None) -> RunnableConfig | None:
+        """Let the tracker hear of a streamed call."""
+        return config if self._runs is None else self._runs.listening(config)
 
     def _generate_with_cache(
         self,
@@ -66,8 +72,18 @@ class LinkingMixin(Mixin):
         **kwargs: Any,
     ) -> ChatResult:
         kwargs[LINK] = RunLink.of(run_manager, is_invoke=True)
-        result = super()._generate_with_cache(messages, stop, run_manager, **kwargs)
-        return _with_all_calls_in_blocks(result)
+        if run_manager is None or (runs := self._runs) is None:
+            result = super()._generate_with_cache(messages, stop, run_manager, **kwargs)
+            return _with_all_calls_in_blocks(result)
+        run = runs.begin(run_manager)
+        try:
+            result = super()._generate_with_cache(messages, stop, run_manager, **kwargs)
+            result = _with_all_calls_in_blocks(result)
+        except BaseException as error:
+            run.fail(error)
+            raise
+        run.finish(result)
+        return result
 
     async def _agenerate_with_cache(
         self,
@@ -78,20 +94,36 @@ class LinkingMixin(Mixin):
     ) -> ChatResult:
         link = RunLink.of(run_manager, is_invoke=True)
         kwargs[LINK] = link
+        runs: ModelRuns | None = None if run_manager is None else self._runs
+        run = None if runs is None or run_manager is None else runs.begin(run_manager)
         try:
             result = await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
-        except asyncio.CancelledError as error:
-            link.abandoned(error)
+            result = _with_all_calls_in_blocks(result)
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                link.abandoned(error)
+            if run is not None:
+                await run.afail(error)
             raise
-        return _with_all_calls_in_blocks(result)
+        if run is not None:
+            await run.afinish(result)
+        return result
 
     def _iter_v2_events(self, messages: list[BaseMessage], **kwargs: Any) -> Iterator[Any]:
-        kwargs.setdefault(LINK, RunLink.of(kwargs["run_manager"], is_invoke=False))
+        self._link_events(kwargs)
         return super()._iter_v2_events(messages, **kwargs)
 
     def _aiter_v2_events(self, messages: list[BaseMessage], **kwargs: Any) -> AsyncIterator[Any]:
-        kwargs.setdefault(LINK, RunLink.of(kwargs["run_manager"], is_invoke=False))
+        self._link_events(kwargs)
         return super()._aiter_v2_events(messages, **kwargs)
+
+    def _link_events(self, kwargs: dict[str, Any]) -> None:
+        """Tie a run of LangChain's newer events to its callbacks, unless `invoke` has done so."""
+        if LINK not in kwargs:
+            run_manager = kwargs["run_manager"]
+            kwargs[LINK] = RunLink.of(run_manager, is_invoke=False)
+            if self._runs is not None:
+                self._runs.listen(run_manager)
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         text: str = super()._get_llm_string(stop=stop, **without_link(kwargs))

@@ -23,6 +23,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from langchain_tamma_openai.checks import safe_url
 from langchain_tamma_openai.redact import redact_secrets
 from langchain_tamma_openai.usage.budget_amounts import Amounts, Bound, BudgetLimits
+from langchain_tamma_openai.usage.budget_sqlite import SqliteStep, limit_id
 from langchain_tamma_openai.usage.budget_state import (
     EVERY_LINE,
     Held,
@@ -31,7 +32,6 @@ from langchain_tamma_openai.usage.budget_state import (
     LineKey,
     Transaction,
 )
-from langchain_tamma_openai.usage.budget_sqlite import SqliteStep, limit_id
 from langchain_tamma_openai.usage.budget_windows import Span, moment_of
 
 if TYPE_CHECKING:
