@@ -33,6 +33,7 @@ from langchain_tamma_openai.wire.usage import TokenUsage
 if TYPE_CHECKING:
     from langchain_core.messages import MessageLikeRepresentation
 
+    from langchain_tamma_openai.pricing_bound import PlainBounds
     from langchain_tamma_openai.pricing_estimate import CostEstimate, UpperBound
     from langchain_tamma_openai.pricing_genai import GenaiPrices
     from langchain_tamma_openai.pricing_overview import PricingRow
@@ -72,6 +73,7 @@ class CostCalculator:
         self._user: PriceTable = {} if overrides is None else parse_price_table(overrides)
         self._genai: GenaiPrices | None = None
         self._sheets: dict[tuple[object, ...], PriceSheet | str] = {}
+        self._bounds: dict[tuple[object, ...], tuple[list[PriceSheet], PlainBounds]] = {}
 
     def __reduce__(self) -> tuple[type[CostCalculator], tuple[Mapping[str, object] | None]]:
         """Pickle the table, not the caches."""
@@ -248,14 +250,31 @@ class CostCalculator:
         )
 
         name = str(payload.get("model") if model is None else model)
-        size = size_of_payload(payload, name)
         tier = payload.get("service_tier") if service_tier is None else service_tier
         try:
             sheets = self._possible_sheets(name, tier, at, "openai", batch=batch, regional=regional)
-            usd = highest_price(size, sheets)
-        except Exception:  # noqa: BLE001 - a bound must not fail a call; an unknown one is None
+            if (plain := self._plain_bounds(name, sheets).of(payload)) is not None:
+                return plain
+        except Exception:  # noqa: BLE001 - a bound must not fail a call
+            sheets = []
+        size = size_of_payload(payload, name)
+        try:
+            usd = highest_price(size, sheets) if sheets else None
+        except Exception:  # noqa: BLE001 - an unknown bound is None
             usd = None
         return UpperBound(usd, size.high_tokens, size.input_tokens)
+
+    def _plain_bounds(self, model: str, sheets: list[PriceSheet]) -> PlainBounds:
+        from langchain_tamma_openai.pricing_bound import PlainBounds
+
+        # By the objects, which are kept with the bounds and so are no others.
+        key = (model, *map(id, sheets))
+        found = self._bounds.get(key)
+        if found is None:
+            if len(self._bounds) >= _MAX_CACHED_SHEETS:
+                self._bounds.clear()
+            found = self._bounds[key] = sheets, PlainBounds(model, sheets)
+        return found[1]
 
     def prices(
         self,

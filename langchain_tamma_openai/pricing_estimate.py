@@ -22,7 +22,7 @@ __all__ = ["CostEstimate", "RequestSize", "UpperBound"]
 LIKELY_OUTPUT_TOKENS = 500
 """Output tokens of an ordinary answer, for the expected amount; a stated guess."""
 
-_MIN_CACHED_TOKENS = 1_024  # shorter prompts are neither read from the cache nor written to it
+MIN_CACHED_TOKENS = 1_024  # shorter prompts are neither read from the cache nor written to it
 _PER_MILLION = -6
 _LIMITS = frozenset({"max_output_tokens", "max_completion_tokens", "max_tokens"})
 
@@ -171,7 +171,7 @@ def _size(
     tally: Tally, payload: Mapping[str, Any], expected_output_tokens: int | None
 ) -> RequestSize:
     choices = max(1, _number(payload.get("n")) or 1)
-    high_output = _output_limit(tally.model, payload)
+    high_output = output_limit(tally.model, payload)
     expected = LIKELY_OUTPUT_TOKENS if expected_output_tokens is None else expected_output_tokens
     if high_output is not None:
         high_output, expected = high_output * choices, min(expected, high_output)
@@ -191,7 +191,7 @@ def _size(
 
 def _high_input(tally: Tally) -> int | None:
     """Bound the input by what was counted and by what the model takes at most."""
-    window, _ = _model_limits(tally.model)
+    window, _ = model_limits(tally.model)
     if tally.unbounded:
         return None if window is None else max(window, tally.tokens)
     if window is None:
@@ -199,8 +199,14 @@ def _high_input(tally: Tally) -> int | None:
     return max(min(tally.high_tokens, window), tally.tokens)
 
 
-def _output_limit(model: str, payload: Mapping[str, Any]) -> int | None:
-    _, longest = _model_limits(model)
+def output_limit(model: str, payload: Mapping[str, Any]) -> int | None:
+    """Give the most output of one choice; None where it is not known.
+
+    Args:
+        model: The model to ask.
+        payload: The body of the request.
+    """
+    _, longest = model_limits(model)
     if _LIMITS.isdisjoint(payload):
         return longest
     given = [value for name in _LIMITS if (value := _number(payload.get(name))) is not None]
@@ -209,8 +215,12 @@ def _output_limit(model: str, payload: Mapping[str, Any]) -> int | None:
 
 
 @lru_cache(maxsize=256)
-def _model_limits(model: str) -> tuple[int | None, int | None]:
-    """Give the most input and the most output that a model takes, where that is known."""
+def model_limits(model: str) -> tuple[int | None, int | None]:
+    """Give the most input and the most output that a model takes, where that is known.
+
+    Args:
+        model: Any model id.
+    """
     from langchain_tamma_openai.models import ModelCatalog
 
     info = ModelCatalog().get(model)
@@ -299,7 +309,7 @@ def _low(size: RequestSize, sheet: PriceSheet) -> Decimal | None:
     if prices is None:
         return None
     plain = prices.input_usd_per_mtok * size.low_input_tokens
-    cached_tokens = max(size.low_input_tokens, _MIN_CACHED_TOKENS)
+    cached_tokens = max(size.low_input_tokens, MIN_CACHED_TOKENS)
     cached_price = prices.cached_input_usd_per_mtok
     if cached_price is None or cached_tokens > (size.high_input_tokens or cached_tokens):
         return plain.scaleb(_PER_MILLION)
@@ -361,7 +371,7 @@ def _high_at(size: RequestSize, input_tokens: int, prices: UnitPrices | None) ->
 
 def _dearest_input(size: RequestSize, input_tokens: int, prices: UnitPrices) -> Decimal | None:
     """Take the price of plain input, or of writing it to the cache where that costs more."""
-    if input_tokens < _MIN_CACHED_TOKENS:
+    if input_tokens < MIN_CACHED_TOKENS:
         return prices.input_usd_per_mtok
     write_price = prices.cache_write_usd_per_mtok
     if size.keeps_12h:

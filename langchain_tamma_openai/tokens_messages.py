@@ -88,6 +88,16 @@ def add_messages(tally: Tally, messages: Sequence[Json], *, beside_functions: bo
     tally.add(_REPLY_TOKENS)
 
 
+def message_tokens(model: str) -> tuple[int, int]:
+    """Give the tokens around each message, and those of the start of the reply.
+
+    Args:
+        model: Any model id.
+    """
+    oldest = model.startswith(_OLDEST_MODEL)
+    return (_OLDEST_MESSAGE_TOKENS if oldest else _MESSAGE_TOKENS), _REPLY_TOKENS
+
+
 def add_tools(tally: Tally, tools: Sequence[Json]) -> None:
     """Count tools.
 

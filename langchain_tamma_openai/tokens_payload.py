@@ -15,7 +15,7 @@ from langchain_tamma_openai.tokens_tally import Tally
 Json = Mapping[str, Any]
 
 _STORED = ("previous_response_id", "conversation", "prompt")
-_BESIDE_MESSAGES = frozenset(
+BESIDE_MESSAGES = frozenset(
     {
         "tools",
         "functions",
@@ -38,7 +38,7 @@ def add_payload(tally: Tally, payload: Json) -> None:
         tally: Where to add.
         payload: The body.
     """
-    if _BESIDE_MESSAGES.isdisjoint(payload) and "messages" in payload:
+    if BESIDE_MESSAGES.isdisjoint(payload) and "messages" in payload:
         add_messages(tally, _mappings(payload["messages"]))
         return
     tools = _mappings(payload.get("tools"))

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.usage.record import AttemptRecord
     from langchain_tamma_openai.usage.run_log import RunLog
 
+RATE_LIMIT = "tamma_rate_limit"
+"""Where on an answer stands what its headers say of the rate limits, if they were read before."""
+
 
 class Attempt:
     """One attempt. It costs next to nothing where no one governs and no one watches.
@@ -109,13 +112,17 @@ class Attempt:
         """
         self.response = response
         if self._passage is not None:
-            self._passage.observe(response.headers, response.status_code)
+            info = self._passage.observe(response.headers, response.status_code)
+            if info is not None:
+                response.extensions[RATE_LIMIT] = info
 
     async def aanswered(self, response: httpx2.Response) -> None:
         """Take the answer, as soon as its headers are there; see `answered`."""
         self.response = response
         if self._passage is not None:
-            await self._passage.aobserve(response.headers, response.status_code)
+            info = await self._passage.aobserve(response.headers, response.status_code)
+            if info is not None:
+                response.extensions[RATE_LIMIT] = info
 
     def token(self) -> None:
         """Note when the first piece of the answer had arrived."""

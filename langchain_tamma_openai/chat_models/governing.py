@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pydantic import SecretStr
 
+from langchain_tamma_openai.chat_models.attempts import RATE_LIMIT
 from langchain_tamma_openai.chat_models.mixin import Mixin
 from langchain_tamma_openai.chat_models.observing import calculator, is_regional
 from langchain_tamma_openai.chat_models.run_link import labels_of
@@ -198,7 +199,7 @@ class GoverningMixin(Mixin):
         labels: Mapping[str, object] = {}
         if governors.treasury is not None:
             upper_usd, upper_tokens = self._upper_bound(call, root)
-            labels = labels_of(call, link)
+            labels = labels_of(call, link) if governors.is_scoped else {"model": call.model}
         need = Need(
             call.model,
             root,
@@ -277,13 +278,18 @@ class GoverningMixin(Mixin):
         self._gather()
 
     def _read_rate_limit(self, response: httpx2.Response, model: str) -> RateLimitInfo | None:
+        info: RateLimitInfo | None = response.extensions.get(RATE_LIMIT)
+        if info is not None:  # the limiter has read it
+            return self._keep_rate_limit(info, model)
         headers = response.headers
         # The raw list: one look-up by name takes longer than going through all of them.
         if not any(name.lower().startswith(_RATE_LIMIT_PREFIX) for name, _value in headers.raw):
             return None
         from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
 
-        info = RateLimitInfo.from_headers(headers)
+        return self._keep_rate_limit(RateLimitInfo.from_headers(headers), model)
+
+    def _keep_rate_limit(self, info: RateLimitInfo, model: str) -> RateLimitInfo | None:
         if not info:
             return None
         self._rate_limits[model] = info

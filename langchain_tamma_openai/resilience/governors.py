@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.resilience.circuit import CircuitBreaker
     from langchain_tamma_openai.resilience.circuit_guard import Guard
     from langchain_tamma_openai.resilience.limits import OpenAIRateLimiter
+    from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
     from langchain_tamma_openai.resilience.limits_permit import Permit
     from langchain_tamma_openai.resilience.quota import QuotaKey, QuotaMemory
 
@@ -53,8 +54,7 @@ class Treasury(Protocol):
         """Reserve the most that a request can cost; see `reserve`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """What one request asks of the governors.
 
     Attributes:
@@ -76,7 +76,7 @@ class Need:
     tokens: int = 0
     upper_usd: Decimal | None = None
     upper_tokens: int | None = None
-    labels: Mapping[str, object] = field(default_factory=dict)
+    labels: Mapping[str, object] = MappingProxyType({})
     left_s: float | None = None
 
 
@@ -89,25 +89,31 @@ class Governors:
         limiter: Keeps to the server's rate limits.
         quota: Remembers accounts that ran dry.
         breaker: Gives a failing server a rest.
+        are_local: Whether everyone keeps what they know in this process, so that nobody is waited
+            for.
+        is_scoped: Whether a budget asks whom a call is for.
     """
 
     treasury: Treasury | None = None
     limiter: OpenAIRateLimiter | None = None
     quota: QuotaMemory | None = None
     breaker: CircuitBreaker | None = None
+    are_local: bool = field(init=False)
+    is_scoped: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look at everyone once."""
+        members = (self.treasury, self.limiter, self.quota, self.breaker)
+        are_local = all(
+            member is None or getattr(member, "is_local", False) is True for member in members
+        )
+        object.__setattr__(self, "are_local", are_local)
+        object.__setattr__(self, "is_scoped", getattr(self.treasury, "is_scoped", True))
 
     def __bool__(self) -> bool:
         """Tell whether anyone is to be asked."""
         members = (self.treasury, self.limiter, self.quota, self.breaker)
         return any(member is not None for member in members)
-
-    @property
-    def are_local(self) -> bool:
-        """Whether everyone keeps what they know in this process, so that nobody is waited for."""
-        members = (self.treasury, self.limiter, self.quota, self.breaker)
-        return all(
-            member is None or getattr(member, "is_local", False) is True for member in members
-        )
 
     def passage(self, need: Need) -> Passage:
         """Prepare to ask for leave to send one request.
@@ -196,20 +202,23 @@ class Passage:
             for guard in self._guards:
                 undo.push_async_callback(guard.__aexit__, _Undecided, _Undecided(), None)
 
-    def observe(self, headers: Mapping[str, str] | None, status_code: int) -> None:
+    def observe(self, headers: Mapping[str, str] | None, status_code: int) -> RateLimitInfo | None:
         """Let the limiter learn from an answer's headers.
 
         Args:
             headers: Those of the answer, be it good or an error.
             status_code: Its status.
-        """
-        if self._permit is not None:
-            self._permit.observe(headers, status_code)
 
-    async def aobserve(self, headers: Mapping[str, str] | None, status_code: int) -> None:
+        Returns:
+            What they say; None where there is no limiter.
+        """
+        return None if self._permit is None else self._permit.observe(headers, status_code)
+
+    async def aobserve(
+        self, headers: Mapping[str, str] | None, status_code: int
+    ) -> RateLimitInfo | None:
         """Let the limiter learn from an answer's headers; see `observe`."""
-        if self._permit is not None:
-            await self._permit.aobserve(headers, status_code)
+        return None if self._permit is None else await self._permit.aobserve(headers, status_code)
 
     def leave(self, end: Ending) -> None:
         """Tell everyone how the request ended; repeating it changes nothing.
@@ -286,22 +295,19 @@ class Passage:
     @staticmethod
     def _close_permit(permit: Permit, end: Ending) -> None:
         if end.sent:
-            permit.settle(end.tokens)
-            permit.release()
+            permit.finish(end.tokens)
         else:
             permit.cancel()
 
     @staticmethod
     async def _aclose_permit(permit: Permit, end: Ending) -> None:
         if end.sent:
-            await permit.asettle(end.tokens)
-            await permit.arelease()
+            await permit.afinish(end.tokens)
         else:
             await permit.acancel()
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How a request ended.
 
     Attributes:

@@ -144,7 +144,8 @@ class OpenAIRateLimiter(BaseRateLimiter):
             InvalidParameterError: An argument is wrong.
             StorageError: Redis was lost and ``on_storage_error`` is "closed".
         """
-        _check_wish(tokens, deadline_s)
+        if type(tokens) is not int or tokens < 0 or deadline_s is not None:
+            _check_wish(tokens, deadline_s)
         started_s = self._store.clock()
         signal = ThreadSignal()
         ticket = self._ticket(tokens, key, signal)

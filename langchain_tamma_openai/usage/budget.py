@@ -182,6 +182,11 @@ class Budget:
         """How long spending adds up."""
         return self._desk.window
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is kept in the memory of this process."""
+        return self._desk.accounts.store.is_local
+
     def __repr__(self) -> str:
         """Show what it is; never a password."""
         limits = self._desk.accounts.terms.limits
@@ -449,7 +454,7 @@ def _request(
         read_usd(upper_usd, "upper_usd", refuse_argument),
         read_tokens(upper_tokens, "upper_tokens", refuse_argument),
     )
-    return Request(bound, dict(labels or {}), None if wait_s is None else float(wait_s))
+    return Request(bound, labels or {}, None if wait_s is None else float(wait_s))
 
 
 def _desks(budgets: Iterable[Budget]) -> list[Desk]:

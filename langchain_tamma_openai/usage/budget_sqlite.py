@@ -122,7 +122,7 @@ class SqliteStep:
             if row is None:
                 return None
             line = self._lines[key.ident] = _line_of(key, row)
-        return line.copy()
+        return line
 
     def create(self, key: LineKey) -> Line:
         starts_at, ends_at = key.span.starts_at, key.span.ends_at
@@ -151,7 +151,7 @@ class SqliteStep:
             ident,
         )
         self._run(_SAVE, values)
-        self._lines[ident] = line.copy()
+        self._lines[ident] = line
 
     def keys(self, budget: str, now_s: float) -> list[LineKey]:
         return [

@@ -189,7 +189,7 @@ class Decision(NamedTuple):
     Attributes:
         verdict: Whether it fits.
         granted: Whether it was reserved.
-        line: The line as it was before.
+        line: The line as it was before, where it was refused or is to be warned of.
         limits: The limits that hold.
         unit: The limit that is in the way; None when it fits.
         first: Whether nobody was warned of this line before.
@@ -237,9 +237,10 @@ def take(step: Transaction, terms: Terms, wish: Take, alive: Collection[str]) ->
     sweep(step, terms, line, wish.now_s, alive)
     limits = limits_of(step, terms, wish.key)
     verdict, unit = judge(line, limits, wish.held.bound, allow_unknown=terms.allow_unknown)
-    before = line.copy()
     granted = wish.force or (verdict is Verdict.FITS and wish.may_take)
     first = verdict is not Verdict.FITS and granted and "warned" not in line.marks
+    # Only who is refused, or warned, is told of the line; it goes on changing after this step.
+    before = line if granted and not first else line.copy()
     if granted:
         line.reserved += wish.held.bound.counted
         line.earliest_expiry_s = _earlier(line.earliest_expiry_s, wish.held.expires_at_s)
@@ -389,7 +390,7 @@ def settle(
     if reached:
         line.marks |= {f"{alert.unit}:{alert.threshold}" for alert in reached}
     step.save(line)
-    return line, limits, reached
+    return line.copy() if reached else line, limits, reached
 
 
 def _charge(line: Line, bound: Bound, sign: int = 1) -> None:

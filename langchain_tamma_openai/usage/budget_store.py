@@ -81,14 +81,13 @@ class _MemoryStep:
         self._limits: dict[tuple[str, str], BudgetLimits] = {}
 
     def find(self, key: LineKey) -> Line | None:
-        line = self._lines.get(key.ident)
-        return None if line is None else line.copy()
+        return self._lines.get(key.ident)
 
     def create(self, key: LineKey) -> Line:
         return Line(key)
 
     def save(self, line: Line) -> None:
-        self._lines[line.key.ident] = line.copy()
+        self._lines[line.key.ident] = line
 
     def keys(self, budget: str, now_s: float) -> list[LineKey]:
         found = [line.key for line in self._lines.values() if line.key.budget == budget]
