@@ -26,13 +26,17 @@ _SDK_METHODS = (
     "_process_response",
     "_make_status_error_from_response",
 )
-_HTTP_METHODS = {
+_Names = dict[str, tuple[str, ...]]
+
+_CLIENT_METHODS: _Names = {
     "Client": ("send", "build_request", "_send_single_request"),
     "AsyncClient": ("send", "build_request", "_send_single_request"),
+}
+_TRANSPORT_METHODS: _Names = {
     "HTTPTransport": ("handle_request",),
     "AsyncHTTPTransport": ("handle_async_request",),
 }
-_POOL_METHODS = {
+_POOL_METHODS: _Names = {
     "ConnectionPool": ("handle_request",),
     "AsyncConnectionPool": ("handle_async_request",),
 }
@@ -74,7 +78,7 @@ def _is_original(function: object) -> bool:
     return getattr(home, "__file__", None) == function.__code__.co_filename
 
 
-def _seats_of(module: Any, names: dict[str, tuple[str, ...]]) -> list[Seat]:
+def _seats_of(module: Any, names: _Names) -> list[Seat]:
     return [
         (owner, method)
         for name, methods in names.items()
@@ -87,10 +91,7 @@ def http_untouched() -> Untouched:
     """Make the question whether the HTTP library itself would send a request."""
     library = http_library()
     pools = sys.modules.get(library.__name__.replace("httpx", "httpcore"))
-    only_transports = {
-        name: _HTTP_METHODS[name] for name in ("HTTPTransport", "AsyncHTTPTransport")
-    }
-    return Untouched([*_seats_of(library, only_transports), *_seats_of(pools, _POOL_METHODS)])
+    return Untouched([*_seats_of(library, _TRANSPORT_METHODS), *_seats_of(pools, _POOL_METHODS)])
 
 
 def sdk_untouched() -> Untouched:
@@ -100,7 +101,13 @@ def sdk_untouched() -> Untouched:
     library = http_library()
     pools = sys.modules.get(library.__name__.replace("httpx", "httpcore"))
     sdk = [(owner, name) for owner in (openai.OpenAI, openai.AsyncOpenAI) for name in _SDK_METHODS]
-    return Untouched([*sdk, *_seats_of(library, _HTTP_METHODS), *_seats_of(pools, _POOL_METHODS)])
+    return Untouched(
+        [
+            *sdk,
+            *_seats_of(library, _CLIENT_METHODS | _TRANSPORT_METHODS),
+            *_seats_of(pools, _POOL_METHODS),
+        ]
+    )
 
 
 class Listeners:

@@ -165,10 +165,11 @@ class CallMatch:
             for tier in TIERS:
                 if tier != call.tier and self._costs(row, call, billed, tier=tier):
                     return self._of_tier(row, call, billed, expected, tier)
-        if row.usd is not None and self._costs(row, call, billed, regional=not call.is_regional):
+        is_known = self._costs(row, call, billed)
+        is_paid_by_amount = row.usd is not None and not is_known
+        if is_paid_by_amount and self._costs(row, call, billed, regional=not call.is_regional):
             kind, detail = DriftKind.REGIONAL_UPLIFT, "the amount is that of a region"
             return self._drift(kind, row, call, (billed, expected), detail)
-        is_known = self._costs(row, call, billed)
         detail = f"billed ${billed:f}, recorded ${call.usd:f}"
         more = "; the prices known today agree with the bill" if is_known else ""
         return self._drift(DriftKind.STALE_PRICE, row, call, (billed, expected), detail + more)
