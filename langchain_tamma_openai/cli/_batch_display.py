@@ -10,6 +10,8 @@ from langchain_tamma_openai.cli import _output
 from langchain_tamma_openai.cli._batch_words import counts, first_words
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from rich.console import Group
     from rich.live import Live
 
@@ -75,18 +77,23 @@ class Display:
             self._live = live
             try:
                 while True:
-                    live.update(_picture(run), refresh=True)
+                    live.update(picture(run.progress, run.budget_left_usd()), refresh=True)
                     await asyncio.sleep(_TERMINAL_S)
             finally:
                 self._live = None
 
 
-def _picture(run: BatchRun) -> Group:
+def picture(progress: BatchProgress, budget_left_usd: Decimal | None) -> Group:
+    """Draw how far a batch is.
+
+    Args:
+        progress: How far.
+        budget_left_usd: What is left of its budget; None without one.
+    """
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.text import Text
 
-    progress = run.progress
     done = progress.answered + progress.failed
     bar = ProgressBar(total=max(1, progress.total), completed=done)
-    return Group(bar, Text(counts(progress, run.budget_left_usd())))
+    return Group(bar, Text(counts(progress, budget_left_usd)))
