@@ -12,8 +12,8 @@ from langchain_tamma_openai.cli._batch_words import counts, first_words
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from rich.console import Group
     from rich.live import Live
+    from rich.table import Table
 
     from langchain_tamma_openai import BatchRun
     from langchain_tamma_openai.batch_run.progress import BatchProgress
@@ -83,17 +83,20 @@ class Display:
                 self._live = None
 
 
-def picture(progress: BatchProgress, budget_left_usd: Decimal | None) -> Group:
+def picture(progress: BatchProgress, budget_left_usd: Decimal | None) -> Table:
     """Draw how far a batch is.
 
     Args:
         progress: How far.
         budget_left_usd: What is left of its budget; None without one.
     """
-    from rich.console import Group
     from rich.progress_bar import ProgressBar
+    from rich.table import Table
     from rich.text import Text
 
     done = progress.answered + progress.failed
     bar = ProgressBar(total=max(1, progress.total), completed=done)
-    return Group(bar, Text(counts(progress, budget_left_usd)))
+    lines = Table.grid(expand=True)
+    lines.add_row(bar)
+    lines.add_row(Text(counts(progress, budget_left_usd)))
+    return lines
