@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 from langchain_tamma_openai.pricing_cost import Cost
@@ -150,17 +151,26 @@ class AmountMatch:
         notes: What was allowed for.
     """
 
-    def __init__(self, rows: Sequence[Row], calls: Iterable[LedgerCall], pricer: Pricer) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        calls: Iterable[LedgerCall],
+        pricer: Pricer,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> None:
         """Put both sides into accounts.
 
         Args:
             rows: The provider's.
             calls: Those of the ledger.
             pricer: Knows prices.
+            start: First moment that the file is about; that of its first bucket when left out.
+            end: First moment after it; that after its last bucket when left out.
         """
         listed = list(calls)
         self._pricer = pricer
-        self._spans = Spans(rows)
+        self._spans = Spans(rows, start, end)
         self._rounding = Rounding(row.usd for row in rows if row.usd is not None)
         self._others: dict[str, list[Row]] = defaultdict(list)
         self._foreign = [row for row in rows if row.foreign is not None]

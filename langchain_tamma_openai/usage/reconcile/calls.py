@@ -29,18 +29,27 @@ class CallMatch:
         compared: The calls of the ledger that the file is about.
     """
 
-    def __init__(self, rows: Sequence[Row], calls: Iterable[LedgerCall], pricer: Pricer) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        calls: Iterable[LedgerCall],
+        pricer: Pricer,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> None:
         """Take both sides.
 
         Args:
             rows: The provider's calls.
             calls: Those of the ledger.
             pricer: Knows prices.
+            start: First moment that the file is about; that of its first day when left out.
+            end: First moment after it; that after its last day when left out.
         """
         self._rows = rows
         self._pricer = pricer
         self._rounding = Rounding(row.usd for row in rows if row.usd is not None)
-        self._pairs = _Pairs(rows, calls)
+        self._pairs = _Pairs(rows, calls, start, end)
         self.compared = self._pairs.compared
         self.matched = 0
         self.notes: list[str] = []
@@ -281,7 +290,13 @@ class _Pairs:
         compared: Calls that the file is about.
     """
 
-    def __init__(self, rows: Sequence[Row], calls: Iterable[LedgerCall]) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        calls: Iterable[LedgerCall],
+        start: datetime | None,
+        end: datetime | None,
+    ) -> None:
         self._calls = list(calls)
         self.found: list[tuple[Row, LedgerCall]] = []
         self.repeated: list[tuple[Row, LedgerCall]] = []
@@ -290,7 +305,8 @@ class _Pairs:
         self._names = Counter(name for call in self._calls for name in call.ids)
         self._by_id(rows)
         self._by_likeness()
-        first, last = _days(rows)
+        days = _days(rows)
+        first, last = start or days[0], end or days[1]
         self.left = [
             call
             for call in self._calls

@@ -137,6 +137,8 @@ def shown(value: object) -> str:
 
 def _bucket(bucket: Raw, results: list[object], place: str) -> Iterator[tuple[str, Raw]]:
     times = {name: value for name, value in bucket.items() if "time" in name or "date" in name}
+    if not results and times:
+        yield place, times
     for number, each in enumerate(results):
         if not isinstance(each, Mapping):
             refuse(f"{place}.results[{number}]", f"got {type(each).__name__}, not an object")

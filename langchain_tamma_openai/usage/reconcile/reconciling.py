@@ -61,7 +61,8 @@ def reconcile(
     rows = [row for row in export.rows if _is_inside(row, start, end)]
     first, last = _range(rows, start, end)
     pricer = Pricer(prices or CostCalculator())
-    match = _MATCHES[export.form](rows, _calls(tracker, first, last, export), pricer)
+    calls = _calls(tracker, first, last, export)
+    match = _MATCHES[export.form](rows, calls, pricer, start, end)
     drifts = list(match.drifts())
     if not other_services:
         drifts = [drift for drift in drifts if drift.kind is not DriftKind.OTHER_SERVICE]
