@@ -46,10 +46,9 @@ class CallMatch:
             start: First moment that the file is about; that of its first day when left out.
             end: First moment after it; that after its last day when left out.
         """
-        self._rows = rows
         self._pricer = pricer
-        self._rounding = Rounding(row.usd for row in rows if row.usd is not None)
         self._pairs = _Pairs(rows, calls, start, end)
+        self._rounding = self._pairs.rounding()
         self.compared = self._pairs.compared
         self.matched = 0
         self.notes: list[str] = []
@@ -122,7 +121,8 @@ class CallMatch:
         is_told_apart = self._lead_to_the_bill(amounts, row, call)
         if not is_told_apart:
             # Then the first cause gets the whole difference.
-            amounts = [call.usd, *[self._billed(row, call)] * len(kinds)]
+            recorded = call.usd if call.is_known else Decimal(0)
+            amounts = [recorded, *[self._billed(row, call)] * len(kinds)]
         for (kind, detail, _), before, after in zip(kinds, amounts, amounts[1:], strict=False):
             yield self._drift(kind, row, call, (after, before), detail)
         if is_told_apart or not kinds:
@@ -320,6 +320,13 @@ class _Pairs:
     def is_twice(self, call: LedgerCall) -> bool:
         """Whether the ledger has another call with the same id."""
         return any(self._names[name] > 1 for name in call.ids)
+
+    def rounding(self) -> Rounding:
+        """Look at how the amounts of calls that agree otherwise are rounded."""
+        pairs = ((row.usd, call.usd) for row, call in self.found if not _Steps(row, call).is_other)
+        known = [(billed, usd) for billed, usd in pairs if billed is not None and usd is not None]
+        smallest = min((usd for _, usd in known if usd), default=None)
+        return Rounding((billed for billed, _ in known), known, smallest)
 
     def _by_id(self, rows: Sequence[Row]) -> None:
         by_id: dict[str, LedgerCall] = {}

@@ -46,8 +46,6 @@ class Lines:
         """Give each line with its place in the source."""
         self.is_partial = False
         if isinstance(self._source, Sequence) and not isinstance(self._source, str):
-            if not self._source:
-                refuse("source", "it is empty")
             for number, each in enumerate(self._source):
                 yield from self._of(each, f"input[{number}]")
         else:

@@ -13,7 +13,7 @@ from langchain_tamma_openai.usage.reconcile.export import Row
 from langchain_tamma_openai.usage.reconcile.ledger import LedgerCall
 
 Span = tuple[datetime, datetime]
-_SKEW = timedelta(minutes=2)
+_SKEW = timedelta(seconds=5)
 """The clocks of both sides may differ by so much."""
 _MOST_MOVES = 40
 _LARGEST_SHIFT = 3
@@ -155,14 +155,15 @@ class Shifts:
         self._moves += [Move(call, first, other) for other in others]
 
     def settle(self) -> None:
-        """Move calls where that makes buckets agree."""
+        """Move calls where that makes buckets agree, or brings them nearer."""
         for moves in self._by_cell():
             sizes = range(1, _LARGEST_SHIFT + 1) if len(moves) <= _MOST_MOVES else (1,)
             chosen = (each for size in sizes for each in combinations(moves, size))
             any(self._made(each, self._all_agree) for each in chosen)
         for move in self._moves:
             if move.source is not None and move.target is not None:
-                self._made((move,), _Nearer(_sum(self._both(move))))
+                is_late = move.target[0] <= move.call.ended_at
+                self._made((move,), _Nearer(_sum(self._both(move)), is_late))
 
     def _by_cell(self) -> Iterator[list[Move]]:
         """Give the moves that touch each bucket that does not agree."""
@@ -207,12 +208,17 @@ class Shifts:
 
 @dataclass(frozen=True, slots=True)
 class _Nearer:
-    """Whether buckets are nearer to each other than before, and one of them agrees."""
+    """Whether the sides are nearer to each other than before.
+
+    Where only clocks may differ, one of the buckets has to agree as well.
+    """
 
     before: float
+    is_enough: bool
 
     def __call__(self, cells: Sequence[Cell]) -> bool:
-        return _sum(cells) < self.before and any(cell.agrees() for cell in cells)
+        is_nearer = _sum(cells) < self.before
+        return is_nearer and (self.is_enough or any(cell.agrees() for cell in cells))
 
 
 def _sum(cells: Iterable[Cell]) -> float:
