@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import random
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import planted_bills
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -30,6 +30,7 @@ from planted_bills import (
     as_nameless_calls,
     as_records,
     as_usage,
+    dice,
     some_calls,
     unseen,
 )
@@ -62,7 +63,7 @@ def _ledger(records: Iterable[UsageRecord]) -> UsageTracker:
 def _found(
     calls: Sequence[Call], billed: Sequence[Call], form: str, **options: Any
 ) -> Reconciliation:
-    tracker = _ledger(as_records(calls, random.Random(1)))
+    tracker = _ledger(as_records(calls, dice(1)))
     return reconcile(tracker, FORMS[form](billed), **{**RANGE, **options})
 
 
@@ -84,8 +85,9 @@ def _kinds(found: Reconciliation) -> list[str]:
 def test_planted_drifts_are_found_with_their_sums_and_no_other(
     form: str, seed: int, number: int, drifts: int
 ) -> None:
-    chance = random.Random(seed)
-    planted = Planted(*[some_calls(chance, number)] * 2)
+    chance = dice(seed)
+    calls = some_calls(chance, number)
+    planted = Planted(calls, calls)
     # Only dollars cannot tell the Batch API from flex, which costs the same.
     kinds = KINDS if "costs" in form else (*KINDS, "batch_discount")
     for call in chance.sample(planted.billed, min(drifts, number)):
@@ -188,21 +190,19 @@ def test_a_tier_of_calls_that_are_alike_is_found_by_its_price() -> None:
 @pytest.mark.parametrize("digits", [2, 4, 6, 8])
 @pytest.mark.parametrize("form", ["calls", "costs", "model_costs"])
 def test_rounded_amounts_are_no_drift(form: str, digits: int) -> None:
-    calls = [
-        replace(c, input_tokens=c.input_tokens * 300) for c in some_calls(random.Random(5), 60)
-    ]
+    calls = [replace(c, input_tokens=c.input_tokens * 300) for c in some_calls(dice(5), 60)]
     export = json.loads(
         json.dumps(FORMS[form](calls)), parse_float=lambda text: round(float(text), digits)
     )
-    assert reconcile(_ledger(as_records(calls, random.Random(1))), export, **RANGE).agrees
+    assert reconcile(_ledger(as_records(calls, dice(1))), export, **RANGE).agrees
 
 
 def test_amounts_with_few_significant_digits_are_no_drift() -> None:
-    calls = some_calls(random.Random(6), 60)
+    calls = some_calls(dice(6), 60)
     export = json.loads(
         json.dumps(as_costs(calls)), parse_float=lambda text: float(f"{float(text):.4g}")
     )
-    assert reconcile(_ledger(as_records(calls, random.Random(1))), export, **RANGE).agrees
+    assert reconcile(_ledger(as_records(calls, dice(1))), export, **RANGE).agrees
 
 
 @pytest.mark.parametrize("form", ["usage", "costs"])
@@ -220,26 +220,26 @@ def test_calls_across_the_ends_of_the_file_may_be_in_it_or_not(form: str) -> Non
                 for c in billed
             ]
         )
-        tracker = _ledger(as_records([*LUNA, before, after], random.Random(1)))
+        tracker = _ledger(as_records([*LUNA, before, after], dice(1)))
         assert reconcile(tracker, export).drifts == ()
 
 
 def test_a_file_that_is_split_by_batch_alone_tells_no_tiers() -> None:
-    calls = some_calls(random.Random(7), 60)
+    calls = some_calls(dice(7), 60)
     export = as_usage(calls)
     for bucket in export["data"]:
         for result in bucket["results"]:
             result["service_tier"] = None
-    assert reconcile(_ledger(as_records(calls, random.Random(1))), export, **RANGE).agrees
+    assert reconcile(_ledger(as_records(calls, dice(1))), export, **RANGE).agrees
 
 
 def test_a_file_that_is_not_split_by_batch_tells_no_batches() -> None:
-    calls = some_calls(random.Random(8), 60)
+    calls = some_calls(dice(8), 60)
     export = as_usage(calls)
     for bucket in export["data"]:
         for result in bucket["results"]:
             result["batch"] = None
-    assert reconcile(_ledger(as_records(calls, random.Random(1))), export, **RANGE).agrees
+    assert reconcile(_ledger(as_records(calls, dice(1))), export, **RANGE).agrees
 
 
 def _at_a_region(records: Iterable[UsageRecord]) -> Iterable[UsageRecord]:
@@ -262,7 +262,7 @@ def _at_a_region(records: Iterable[UsageRecord]) -> Iterable[UsageRecord]:
 
 def _plain(calls: Sequence[Call]) -> list[UsageRecord]:
     """Write calls down with nothing in between."""
-    records = as_records(calls, random.Random(1))
+    records = as_records(calls, dice(1))
     kept = [record for record in records if not record.cache_hit]
     return [replace(r, attempts=1, attempt_records=r.attempt_records[-1:]) for r in kept]
 
@@ -288,8 +288,8 @@ def test_a_price_that_nobody_told_us_is_read_from_the_bill(
     prices: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = [replace(c, input_tokens=c.input_tokens * 7, tier="default") for c in LUNA]
-    records = as_records(calls, random.Random(1))
-    monkeypatch.setitem(__import__("planted_bills").PRICES, ("gpt-6-luna", "default"), prices)
+    records = as_records(calls, dice(1))
+    monkeypatch.setitem(planted_bills.PRICES, ("gpt-6-luna", "default"), prices)
     for form in ("calls", "costs"):
         found = reconcile(_ledger(records), FORMS[form](calls), **RANGE)
         assert set(_kinds(found)) == {"stale_price"}
@@ -495,11 +495,11 @@ def _log_of_calls(calls: Sequence[Call]) -> str:
 def test_tables_of_many_kinds_are_read(
     write: Callable[[Sequence[Call]], str], tmp_path: Path
 ) -> None:
-    calls = some_calls(random.Random(9), 50)
+    calls = some_calls(dice(9), 50)
     path = tmp_path / "export.csv"
     path.write_text(write(calls), encoding="utf-8")
-    assert reconcile(_ledger(as_records(calls, random.Random(1))), path, **RANGE).agrees
-    found = reconcile(_ledger(as_records(calls[1:], random.Random(1))), path, **RANGE)
+    assert reconcile(_ledger(as_records(calls, dice(1))), path, **RANGE).agrees
+    found = reconcile(_ledger(as_records(calls[1:], dice(1))), path, **RANGE)
     assert _kinds(found) == ["missing_in_ledger"]
     assert abs(found.explained_usd - calls[0].usd()) < TINY
 
@@ -517,7 +517,7 @@ def test_line_items_are_written_in_many_ways(item: str) -> None:
 
 
 def test_line_items_may_name_tiers() -> None:
-    calls = some_calls(random.Random(10), 60)
+    calls = some_calls(dice(10), 60)
     export = as_costs(calls)
     for number, bucket in enumerate(export["data"]):
         some = [call for call in calls if call.day == FIRST + DAY * number]
@@ -530,7 +530,7 @@ def test_line_items_may_name_tiers() -> None:
             {"amount": {"value": float(usd), "currency": "usd"}, "line_item": text}
             for text, usd in sums.items()
         ]
-    assert reconcile(_ledger(as_records(calls, random.Random(1))), export, **RANGE).agrees
+    assert reconcile(_ledger(as_records(calls, dice(1))), export, **RANGE).agrees
 
 
 def test_fees_and_other_currencies_are_named_apart() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -356,35 +357,37 @@ class _Pairs:
 
     def _by_likeness(self) -> None:
         """Pair rows and calls that cannot be told by an id, where all else is the same."""
-        is_foreign = not self.found  # the file has names of its own
+        is_open = not self.found or any(not row.ids for row in self.unknown)
         shelves: dict[tuple[object, ...], list[LedgerCall]] = defaultdict(list)
-        for call in self._calls:
-            if id(call) not in self._taken and (is_foreign or not call.ids or self._is_nameless):
-                shelves[call.model, call.tokens.input_tokens, call.tokens.output_tokens].append(
-                    call
-                )
+        for call in sorted(self._calls, key=_began):
+            if id(call) not in self._taken and (is_open or not call.ids):
+                key = (call.model, call.tokens.input_tokens, call.tokens.output_tokens)
+                shelves[key].append(call)
         rows, self.unknown = self.unknown, []
         for row in rows:
-            call = self._like(row, shelves)
-            if call is None:
+            like = None if row.tokens is None else _taken_from(row, row.tokens, shelves)
+            if like is None:
                 self.unknown.append(row)
             else:
-                self._taken.add(id(call))
-                self.found.append((row, call))
+                self._taken.add(id(like))
+                self.found.append((row, like))
 
-    @property
-    def _is_nameless(self) -> bool:
-        return any(not row.ids for row in self.unknown)
 
-    def _like(
-        self, row: Row, shelves: dict[tuple[object, ...], list[LedgerCall]]
-    ) -> LedgerCall | None:
-        if row.tokens is None:
-            return None
-        key = (row.model, row.tokens.input_tokens, row.tokens.output_tokens)
-        free = [call for call in shelves.get(key, ()) if id(call) not in self._taken]
-        near = [call for call in free if _is_near(row, call)]
-        return min(near, key=lambda call: _apart(row, call), default=None)
+def _began(call: LedgerCall) -> datetime:
+    return call.started_at
+
+
+def _taken_from(
+    row: Row, tokens: TokenUsage, shelves: dict[tuple[object, ...], list[LedgerCall]]
+) -> LedgerCall | None:
+    """Take the call of the same model and tokens that is nearest in time."""
+    shelf = shelves.get((row.model, tokens.input_tokens, tokens.output_tokens), [])
+    middle = 0 if row.start is None else bisect_left(shelf, row.start, key=_began)
+    places = [place for place in (middle - 1, middle) if 0 <= place < len(shelf)]
+    near = [place for place in places if _is_near(row, shelf[place])]
+    if not near:
+        return None
+    return shelf.pop(min(near, key=lambda place: _apart(row, shelf[place])))
 
 
 def _is_near(row: Row, call: LedgerCall) -> bool:

@@ -247,10 +247,10 @@ def _amount(raw: Raw, place: str) -> tuple[Decimal | None, str | None]:
         if isinstance(nested := raw.get(name), Mapping):
             value = nested.get("value", nested.get("total_usd", nested.get("total_cost")))
             raw = {"amount_value": value, "amount_currency": nested.get("currency")}
-    name = next((name for name in _AMOUNTS if raw.get(name) is not None), None)
-    if name is None:
+    found = next((each for each in _AMOUNTS if raw.get(each) is not None), None)
+    if found is None:
         return None, None
-    amount = _decimal(raw[name], name, place)
+    amount = _decimal(raw[found], found, place)
     currency = (_text(raw, _CURRENCIES) or "usd").upper()
     return (amount, None) if currency == "USD" else (None, f"{amount:f} {currency}")
 
