@@ -16,6 +16,7 @@ from langchain_tamma_openai.usage.drafts import Kept, RecordDraft, made
 from langchain_tamma_openai.usage.filters import RecordFilter
 from langchain_tamma_openai.usage.percentiles import GroupKey, Measure, Ranks, rank
 from langchain_tamma_openai.usage.record import UsageRecord
+from langchain_tamma_openai.usage.report.figures import LedgerFigures, ReportPlan
 from langchain_tamma_openai.usage.store.base import PAGE_ROWS
 from langchain_tamma_openai.usage.summary import (
     UsageSummary,
@@ -75,6 +76,12 @@ class MemoryStore:
     def summary(self, wanted: RecordFilter, group_by: Sequence[str]) -> UsageSummary:
         """Add up the records that are wanted."""
         return summarize(self._matching(wanted), group_by, (wanted.start, wanted.end))
+
+    def report(self, wanted: RecordFilter, plan: ReportPlan) -> LedgerFigures:
+        """Read what a report needs, from the records as they are at this moment."""
+        from langchain_tamma_openai.usage.store.report_memory import read_figures
+
+        return read_figures(self._matching(wanted), plan)
 
     def ranks(
         self, wanted: RecordFilter, group_by: Sequence[str], measure: Measure

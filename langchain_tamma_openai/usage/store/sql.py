@@ -16,6 +16,7 @@ from langchain_tamma_openai.errors import StorageError
 from langchain_tamma_openai.usage.filters import RecordFilter
 from langchain_tamma_openai.usage.percentiles import COLUMNS, Measure, Ranks
 from langchain_tamma_openai.usage.record import UsageRecord
+from langchain_tamma_openai.usage.report.figures import LedgerFigures, ReportPlan
 from langchain_tamma_openai.usage.store.base import PAGE_ROWS
 from langchain_tamma_openai.usage.store.engine import (
     CAN_WRITE,
@@ -24,7 +25,12 @@ from langchain_tamma_openai.usage.store.engine import (
     storage_errors,
 )
 from langchain_tamma_openai.usage.store.location import StoreLocation
-from langchain_tamma_openai.usage.store.queries import SummaryQuery, attempts_of, page_of_runs
+from langchain_tamma_openai.usage.store.queries import (
+    SummaryQuery,
+    attempts_of,
+    page_of_runs,
+    read_groups,
+)
 from langchain_tamma_openai.usage.store.rows import (
     ATTEMPT_COLUMNS,
     TAG_COLUMNS,
@@ -123,6 +129,13 @@ class SqlStore:
             total.add(tally)
         shown = groups if group_by else {}
         return make_summary(total, shown, group_by, (wanted.start, wanted.end))
+
+    def report(self, wanted: RecordFilter, plan: ReportPlan) -> LedgerFigures:
+        """Read what a report needs, at one moment."""
+        from langchain_tamma_openai.usage.store.report_sql import ReportReader
+
+        with self._reading() as connection:
+            return ReportReader(connection, self._tables, wanted, plan).read()
 
     def ranks(
         self, wanted: RecordFilter, group_by: Sequence[str], measure: Measure
@@ -261,18 +274,7 @@ class SqlStore:
     def _groups(
         self, connection: Connection, wanted: RecordFilter, group_by: Sequence[str]
     ) -> dict[GroupKey, Tally]:
-        query = SummaryQuery(self._tables, wanted, group_by)
-        groups: dict[GroupKey, Tally] = {}
-        odd = 0
-        for statement in query.sums():
-            for row in connection.execute(statement):
-                tally, left_out = query.tally(row)
-                groups.setdefault(query.key(row), Tally()).add(tally)
-                odd += left_out
-        if odd:
-            for row in connection.execute(query.odd_amounts()):
-                groups.setdefault(query.key(row), Tally()).add_amounts(query.amounts(row))
-        return groups
+        return read_groups(connection, SummaryQuery(self._tables, wanted, group_by))
 
     def _clear_some(self, before_us: int) -> int:
         """Delete a few thousand runs in a transaction of their own, so that others can write."""
