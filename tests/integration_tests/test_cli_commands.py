@@ -16,6 +16,7 @@ import command_line
 import pytest
 from loopback import Act, LoopbackServer, Reply
 
+from langchain_tamma_openai import __version__
 from langchain_tamma_openai.__main__ import main
 
 COMMANDS = list(command_line.commands())
@@ -71,6 +72,11 @@ def test_help_of_the_program_names_every_command(capsys: pytest.CaptureFixture[s
     assert main(["--help"]) == 0
     listed = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()}
     assert {words[0] for words in COMMANDS} <= listed
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"tamma-openai {__version__}\n"
 
 
 @every_command
