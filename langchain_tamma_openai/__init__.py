@@ -154,6 +154,7 @@ if TYPE_CHECKING:
         RunStatus,
         UsageRecord,
     )
+    from langchain_tamma_openai.usage.report.making import UsageReport, usage_report
     from langchain_tamma_openai.usage.summary import UsageSummary
     from langchain_tamma_openai.usage.totals import UsageTotals
     from langchain_tamma_openai.usage.tracker import UsageTracker
@@ -275,6 +276,7 @@ _HOMES = {
         "RunStatus",
         "UsageRecord",
     ),
+    "usage.report.making": ("UsageReport", "usage_report"),
     "usage.summary": ("UsageSummary",),
     "usage.totals": ("UsageTotals",),
     "usage.tracker": ("UsageTracker",),
@@ -391,6 +393,7 @@ __all__ = [
     "UsageCallbackHandler",
     "UsageLog",
     "UsageRecord",
+    "UsageReport",
     "UsageSummary",
     "UsageTotals",
     "UsageTracker",
@@ -423,6 +426,7 @@ __all__ = [
     "submit_batch",
     "to_strict",
     "tool_errors_as_messages",
+    "usage_report",
     "validate_response_format",
     "validate_tool_definition",
     "validate_tool_definitions",
@@ -433,7 +437,11 @@ def __getattr__(name: str) -> object:
     """Load a public name when it is first asked for."""
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    from langchain_tamma_openai.loading import uncollected
+
+    with uncollected():
+        home = importlib.import_module(f"{__name__}.{_HOME_OF[name]}")
+    value: object = getattr(home, name)
     globals()[name] = value
     return value
 

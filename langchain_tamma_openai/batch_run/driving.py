@@ -17,7 +17,7 @@ from langchain_tamma_openai.batch_run.problems import BadLine
 from langchain_tamma_openai.batch_run.results import bad_line_result, unasked_result
 from langchain_tamma_openai.batch_run.scribe import Scribe
 from langchain_tamma_openai.batch_run.spending import budget_line
-from langchain_tamma_openai.batch_run.stopping import Reach, StopReason, is_unreachable, reach_of
+from langchain_tamma_openai.batch_run.stopping import Reach, StopReason, reach_of
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.batch_run.progress import BatchProgress
@@ -96,6 +96,7 @@ class Drive:
         self._lines: Iterator[BatchLine | BadLine] = itertools.islice(session.left(), bounds.limit)
         self._workers = [_Worker() for _ in range(bounds.concurrency)]
         self._unreachable = 0
+        self._answered = 0
         self._failed = 0
         self._dead_models: dict[str, int] = {}
         self._began_s = time.monotonic()
@@ -110,7 +111,7 @@ class Drive:
             async with asyncio.TaskGroup() as tasks:
                 for worker in self._workers:
                     worker.task = tasks.create_task(self._work(worker))
-        except* OSError as group:
+        except BaseExceptionGroup as group:
             raise _first(group) from None
         finally:
             await self._scribe.close()
@@ -148,13 +149,11 @@ class Drive:
     # --- one task ---
 
     async def _work(self, worker: _Worker) -> None:
-        for found in self._lines:
+        while self.reason is None and (found := next(self._lines, None)) is not None:
             if isinstance(found, BadLine):
                 await self._keep(bad_line_result(found))
             else:
                 await self._handle(worker, found)
-            if self.reason is not None:
-                return
 
     async def _handle(self, worker: _Worker, line: BatchLine) -> None:
         if line.model is not None and (first := self._dead_models.get(line.model)) is not None:
@@ -190,28 +189,38 @@ class Drive:
 
     async def _settle(self, line: BatchLine, outcome: Outcome, exchange: LineExchange) -> None:
         if outcome.error is None:
-            self._unreachable = 0
+            self._answered, self._unreachable = self._answered + 1, 0
             await self._keep(outcome.result)
-            return
-        reach = reach_of(outcome.error, line)
-        if reach is Reach.MODEL and len(self._session.facts.models) == 1:
-            reach = Reach.EVERYONE
-        if reach in {Reach.EVERYONE, Reach.BUDGET}:
-            reason = StopReason.BUDGET if reach is Reach.BUDGET else StopReason.ERROR
-            self.halt(reason, outcome.error)
+        elif self._stops_all(line, outcome, outcome.error):
             if exchange.is_sent:  # it was refused, so it can be asked as if new
                 await self._scribe.note(Event.UNSENT, line.line)
-            return
-        if reach is Reach.MODEL:
+        else:
+            self._count_failure(outcome.error)
+            await self._keep(outcome.result)
+
+    def _stops_all(self, line: BatchLine, outcome: Outcome, error: Exception) -> bool:
+        """Stop if the next lines would fail in the same way, without having been answered."""
+        if outcome.never_arrived:
+            return self._is_unreachable(error)
+        reach = reach_of(error, line)
+        if reach is Reach.MODEL and len(self._session.facts.models) > 1:
             self._dead_models[outcome.result.model or ""] = line.line
-        self._count_failure(outcome.error)
-        await self._keep(outcome.result)
+            return False
+        if reach is Reach.LINE:
+            return False
+        self.halt(StopReason.BUDGET if reach is Reach.BUDGET else StopReason.ERROR, error)
+        return True
+
+    def _is_unreachable(self, error: Exception) -> bool:
+        """Say whether a server that did not take one connection is taken to be away."""
+        self._unreachable += 1
+        enough = max(_LEAST_UNREACHABLE, self._bounds.concurrency)
+        if not self._answered or self._unreachable >= enough:
+            self.halt(StopReason.ERROR, error)
+        return self.reason is StopReason.ERROR
 
     def _count_failure(self, error: Exception) -> None:
         self._failed += 1
-        self._unreachable = self._unreachable + 1 if is_unreachable(error) else 0
-        if self._unreachable >= max(_LEAST_UNREACHABLE, self._bounds.concurrency):
-            self.halt(StopReason.ERROR, error)
         if self._bounds.max_errors is not None and self._failed > self._bounds.max_errors:
             self.halt(StopReason.ERRORS, error)
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.language_models.model_profile import ModelProfile, _warn_unknown_profile_keys
 from langchain_core.utils import from_env, get_pydantic_field_names
 from langchain_core.utils.utils import _build_model_kwargs
 from pydantic import (
@@ -58,6 +60,16 @@ def _stream_chunk_timeout_s() -> float:
         _STREAM_CHUNK_TIMEOUT_S,
     )
     return _STREAM_CHUNK_TIMEOUT_S
+
+
+@lru_cache(maxsize=32)
+def _names_of_arguments(cls: type[BaseChatModel]) -> frozenset[str]:
+    return frozenset(get_pydantic_field_names(cls))
+
+
+@cache
+def _profile_keys() -> frozenset[str]:
+    return ModelProfile.__required_keys__ | ModelProfile.__optional_keys__
 
 
 class ChatFields(BaseChatModel):
@@ -338,7 +350,18 @@ class ChatFields(BaseChatModel):
             values["model_kwargs"] = dict(values["model_kwargs"])
         # Our own fields for the API's parameters may stay where ChatOpenAI has them.
         ours = _PARAMETERS_OF_OUR_OWN.intersection(values.get("model_kwargs", ()))
-        return _build_model_kwargs(values, get_pydantic_field_names(cls) - ours)
+        names = _names_of_arguments(cls)
+        if not values.get("model_kwargs") and values.keys() <= names:
+            return {**values, "model_kwargs": {}}
+        return _build_model_kwargs(values, {*names} - ours)
+
+    @model_validator(mode="after")
+    def _check_profile_keys(self) -> Self:
+        """Warn of unknown keys of a profile as core does, which looks them all up each time."""
+        profile = self.profile
+        if isinstance(profile, dict) and not profile.keys() <= _profile_keys():
+            _warn_unknown_profile_keys(profile)
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -38,8 +38,12 @@ class SdkAccessMixin(Mixin):
     @property
     def _sdk_clients(self) -> SdkClients:
         if self._clients is None:
-            from langchain_tamma_openai.transport.clients import SdkClients
+            from langchain_tamma_openai.loading import uncollected
 
+            with uncollected():
+                import openai  # noqa: F401 - large, and needed by every client
+
+                from langchain_tamma_openai.transport.clients import SdkClients
             self._clients = SdkClients(client_settings(self))
         return self._clients
 

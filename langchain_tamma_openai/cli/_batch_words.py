@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     )
 
 _NAMED = 20
+_REASONS = 5
+_MESSAGE_CHARS = 300
 _MINUTE_S = 60
 _HOUR_S = 3600
 
@@ -121,7 +123,7 @@ def last_words(summary: BatchSummary) -> list[str]:
         f"{_output.dollars(progress.session_cost_usd)} now; "
         f"{progress.input_tokens:,} tokens in, {progress.output_tokens:,} out"
     )
-    words = [counted]
+    words = [counted, *_failures(progress)]
     if summary.bad_count:
         words.append(f"{summary.bad_count:,} lines cannot be asked: {_bad(summary)}")
     words += unknown_words(summary.unknown)
@@ -135,6 +137,16 @@ def last_words(summary: BatchSummary) -> list[str]:
             "charged, unknown outcomes at their upper bounds"
         )
     return [*words, *_why(summary)]
+
+
+def _failures(progress: BatchProgress) -> list[str]:
+    """Say why lines failed, the commonest reason first."""
+    found = sorted(progress.failures.values(), key=lambda same: -same.count)
+    return [
+        f"{same.count:,} failed with {same.code}, the first on line {same.line}: "
+        f"{' '.join(same.message.split())[:_MESSAGE_CHARS]}"
+        for same in found[:_REASONS]
+    ]
 
 
 def _bad(summary: BatchSummary) -> str:
@@ -201,6 +213,7 @@ def figures(summary: BatchSummary, status: int) -> dict[str, Any]:
         "message": summary.message,
         "output": None if summary.output is None else str(summary.output),
         **asdict(progress),
+        "failures": [asdict(same) for same in progress.failures.values()],
         "left": progress.left,
         "unknown_outcome": [asdict(each) for each in summary.unknown],
         "left_in_flight": list(summary.left_in_flight),

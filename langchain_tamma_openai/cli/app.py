@@ -25,6 +25,7 @@ USAGE: Table = {
     "tail": "usage_tail",
     "export": "usage_export",
     "reconcile": "usage_reconcile",
+    "report": "usage_report",
 }
 COMMANDS: Table = {
     "batch": "batch",

@@ -43,7 +43,7 @@ class InFlight(StrEnum):
 
 
 def command(
-    source: Annotated[str, typer.Argument(metavar="INPUT", help="JSON lines; - for stdin.")],
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="JSON lines; - for stdin.")],
     output: Annotated[
         str,
         typer.Option(
@@ -82,7 +82,13 @@ def command(
         typer.Option("--tpm", min=1, help="Tokens per minute. Default: as the server says."),
     ] = None,
     retries: Annotated[
-        int, typer.Option("--retries", min=0, help="Retries of a request that failed in passing.")
+        int,
+        typer.Option(
+            "--retries",
+            min=0,
+            envvar="OPENAI_MAX_RETRIES",
+            help="Retries of a request that failed in passing.",
+        ),
     ] = RETRIES,
     timeout: Annotated[
         float | None, typer.Option("--timeout", metavar="S", help="Seconds for one request.")
@@ -171,7 +177,7 @@ def command(
             rate_limiter=_limiter(rpm, tpm),
             usage_tracker=tracker,
         )
-        run = running.prepared(llm, source, output, settings)
+        run = running.prepared(llm, str(source), output, settings)
         if dry_run:
             running.price(run, as_json=json)
             return
@@ -180,9 +186,9 @@ def command(
     raise typer.Exit(ending.status)
 
 
-def _check(source: str, output: str, *, ordered: bool) -> None:
-    if source != STANDARD:
-        _options.readable_file(Path(source))
+def _check(source: Path, output: str, *, ordered: bool) -> None:
+    if str(source) != STANDARD:
+        _options.readable_file(source)
     if output != STANDARD and Path(output).is_dir():
         raise wrong_argument("--output", output, "a file, not a directory")
     if output != STANDARD and not Path(output).absolute().parent.is_dir():

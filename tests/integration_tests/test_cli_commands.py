@@ -21,7 +21,7 @@ from langchain_tamma_openai.__main__ import main
 
 COMMANDS = list(command_line.commands())
 ASKING = [words for words in COMMANDS if command_line.takes(words, "--base-url")]
-WRITING = [("chat",)]
+WRITING = [("batch",), ("chat",)]
 """Commands whose ledger is made where it is missing."""
 READING = [
     words
