@@ -14,7 +14,6 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Protocol
 
-
 _SHORT_CHARS = 20
 
 

@@ -153,7 +153,7 @@ def test_budgets_of_one_name_are_told_apart(store: str, capsys: Capture) -> None
     assert "team (day)" in told
     assert "team (month)" in told
     assert change(store, "--limit-usd", "2", "--window", "month") == 0
-    assert (day.status().limit_usd, month.status().limit_usd) == (1, 2)
+    assert [one.status().limit_usd for one in (day, month)] == [1, 2]
 
 
 @pytest.mark.parametrize(
