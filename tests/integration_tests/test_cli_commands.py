@@ -29,7 +29,6 @@ READING = [
     if (command_line.takes(words, "--store") and words not in WRITING)
     or "?" in command_line.arguments(words, "?")
 ]
-WITH_JSON = [words for words in COMMANDS if command_line.takes(words, "--json")]
 REQUEST = {
     "custom_id": "1",
     "method": "POST",
@@ -161,7 +160,11 @@ def test_ctrl_c_stops_it(words: Sequence[str], tmp_path: Path) -> None:
     assert process.returncode in ({130} if server.requests else {1, 2})
 
 
-@pytest.mark.parametrize("words", WITH_JSON, ids=" ".join)
+def test_every_command_has_json() -> None:
+    assert [words for words in COMMANDS if not command_line.takes(words, "--json")] == []
+
+
+@pytest.mark.parametrize("words", [one for one in COMMANDS if one != ("demo",)], ids=" ".join)
 def test_json_is_json_or_nothing(
     words: Sequence[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
