@@ -12,6 +12,15 @@ from langchain_tamma_openai._version import __version__
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.adaptive import AdaptiveChoice, AdaptiveParameters
+    from langchain_tamma_openai.batches.answers import BatchResult
+    from langchain_tamma_openai.batches.errors import (
+        BatchAnswerMissingError,
+        BatchCancelledError,
+        BatchExpiredError,
+    )
+    from langchain_tamma_openai.batches.job import BatchJob, asubmit_batch, submit_batch
+    from langchain_tamma_openai.batches.status import BatchProblem, BatchState, BatchStatus
+    from langchain_tamma_openai.batches.store import BatchStore
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
     from langchain_tamma_openai.chunk_buffer import ChunkBuffer
     from langchain_tamma_openai.config import TammaOpenAIConfig
@@ -154,6 +163,11 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "adaptive": ("AdaptiveChoice", "AdaptiveParameters"),
+    "batches.answers": ("BatchResult",),
+    "batches.errors": ("BatchAnswerMissingError", "BatchCancelledError", "BatchExpiredError"),
+    "batches.job": ("BatchJob", "asubmit_batch", "submit_batch"),
+    "batches.status": ("BatchProblem", "BatchState", "BatchStatus"),
+    "batches.store": ("BatchStore",),
     "chat_models.base": ("ChatTammaOpenAI",),
     "chunk_buffer": ("ChunkBuffer",),
     "config": ("TammaOpenAIConfig",),
@@ -276,6 +290,15 @@ __all__ = [
     "AttemptOutcome",
     "AttemptRecord",
     "AuthenticationError",
+    "BatchAnswerMissingError",
+    "BatchCancelledError",
+    "BatchExpiredError",
+    "BatchJob",
+    "BatchProblem",
+    "BatchResult",
+    "BatchState",
+    "BatchStatus",
+    "BatchStore",
     "Budget",
     "BudgetAlert",
     "BudgetExceededError",
@@ -382,6 +405,7 @@ __all__ = [
     "arun_tool_loop",
     "arun_with_fallbacks",
     "astream_tool_loop",
+    "asubmit_batch",
     "check_history",
     "check_tool_arguments",
     "export_records",
@@ -398,6 +422,7 @@ __all__ = [
     "run_tool_loop",
     "run_with_fallbacks",
     "stream_tool_loop",
+    "submit_batch",
     "to_strict",
     "tool_errors_as_messages",
     "validate_response_format",

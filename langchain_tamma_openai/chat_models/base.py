@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from langchain_tamma_openai._version import __version__
 from langchain_tamma_openai.chat_models.answering import aanswer, answer
+from langchain_tamma_openai.chat_models.batching import BatchingMixin
 from langchain_tamma_openai.chat_models.calls import Call, HeaderInfo
 from langchain_tamma_openai.chat_models.completions_call import CompletionsCall
 from langchain_tamma_openai.chat_models.counting import CountingMixin
@@ -62,6 +63,7 @@ _O_SERIES = re.compile(r"o\d")
 
 class ChatTammaOpenAI(
     StructuredOutputMixin,
+    BatchingMixin,
     LinkingMixin,
     PreparingMixin,
     IdentityMixin,

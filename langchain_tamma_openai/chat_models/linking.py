@@ -67,7 +67,7 @@ class LinkingMixin(Mixin):
     ) -> ChatResult:
         kwargs[LINK] = RunLink.of(run_manager, is_invoke=True)
         result = super()._generate_with_cache(messages, stop, run_manager, **kwargs)
-        return _with_all_calls_in_blocks(result)
+        return with_all_calls_in_blocks(result)
 
     async def _agenerate_with_cache(
         self,
@@ -83,7 +83,7 @@ class LinkingMixin(Mixin):
         except asyncio.CancelledError as error:
             link.abandoned(error)
             raise
-        return _with_all_calls_in_blocks(result)
+        return with_all_calls_in_blocks(result)
 
     def _iter_v2_events(self, messages: list[BaseMessage], **kwargs: Any) -> Iterator[Any]:
         kwargs.setdefault(LINK, RunLink.of(kwargs["run_manager"], is_invoke=False))
@@ -108,11 +108,14 @@ class LinkingMixin(Mixin):
         return super()._get_invocation_params(stop=stop, **without_link(kwargs))
 
 
-def _with_all_calls_in_blocks(result: ChatResult) -> ChatResult:
+def with_all_calls_in_blocks(result: ChatResult) -> ChatResult:
     """Say in the content blocks of plain answers what became of calls that were judged.
 
     Core makes blocks of an answer of Chat Completions from its valid calls with an id alone. Where
     nothing was judged the blocks stay those of `ChatOpenAI`.
+
+    Args:
+        result: The answers.
     """
     for generation in result.generations:
         message = generation.message
