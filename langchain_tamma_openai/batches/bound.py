@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.runnables import RunnableBinding, RunnableSequence
+from langchain_core.language_models.chat_models import _ChatModelBinding
+from langchain_core.runnables import RunnableSequence
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.batches.job import BatchJob, Store
@@ -48,13 +49,11 @@ class _Submitting:
         )
 
 
-class BoundModel(_Submitting, RunnableBinding[Any, Any]):
-    """A model with parameters or a configuration bound to it."""
+class BoundModel(_Submitting, _ChatModelBinding):  # type: ignore[no-redef]  # its field `kwargs`, in pydantic's plugin
+    """A model with parameters or a configuration bound to it.
 
-    @classmethod
-    def lc_id(cls) -> list[str]:
-        """Serialise as LangChain's own class."""
-        return RunnableBinding.lc_id()
+    LangChain's own class would hand `submit_batch` on to the model, without what is bound.
+    """
 
 
 class ModelWithParser(_Submitting, RunnableSequence[Any, Any]):

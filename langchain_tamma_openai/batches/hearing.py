@@ -164,7 +164,7 @@ class Audience:
         return {**(line.config.get("metadata") or {}), "batch_job": self._entry.id}
 
     def _own_handlers(self) -> list[BaseCallbackHandler]:
-        return list(getattr(self._model.callbacks, "handlers", self._model.callbacks) or ())
+        return _handlers(self._model.callbacks)
 
     def _ledgers(self) -> list[BaseCallbackHandler]:
         return [each for each in self._own_handlers() if isinstance(each, ModelUsageHandler)]
@@ -178,8 +178,12 @@ def _shared_config(lines: list[Line] | None) -> RunnableConfig | None:
     return first if all(line.config is first for line in lines) else None
 
 
+def _handlers(callbacks: object) -> list[BaseCallbackHandler]:
+    found = callbacks.handlers if isinstance(callbacks, BaseCallbackManager) else callbacks
+    return list(cast("list[BaseCallbackHandler]", found or ()))
+
+
 def _add(manager: CallbackManager, callbacks: object) -> None:
-    handlers = callbacks.handlers if isinstance(callbacks, BaseCallbackManager) else callbacks
-    for handler in cast("list[BaseCallbackHandler]", handlers or ()):
+    for handler in _handlers(callbacks):
         if handler not in manager.handlers:
             manager.add_handler(handler, inherit=True)

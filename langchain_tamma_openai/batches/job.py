@@ -383,7 +383,7 @@ async def asubmit_batch(
 
 
 def _one(config: Configs) -> RunnableConfig | None:
-    return config if isinstance(config, dict) else None  # type: ignore[return-value]  # a TypedDict is a dict
+    return config if isinstance(config, dict) else None
 
 
 def _values(found: list[BatchResult], *, return_exceptions: bool) -> list[Any]:

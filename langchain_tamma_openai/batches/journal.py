@@ -6,7 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -118,7 +118,8 @@ class Entry:
 
     def to_json(self) -> Json:
         """Give it as JSON values."""
-        return {"format": FORMAT, **asdict(self)}
+        kept = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {"format": FORMAT, **kept, "parts": [asdict(part) for part in self.parts]}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Entry:

@@ -96,6 +96,6 @@ def _refuse(described: Json) -> None:
     what = described.get("class") or "a chain of its own"
     raise ConfigurationError(
         f"The answers of this job are read by {what}, which cannot be found from here; load it "
-        "with BatchJob.load(id, runnable), giving what it was submitted with, or the bare model for "
-        "the messages themselves"
+        "with BatchJob.load(id, runnable), giving what it was submitted with, or the model for "
+        "the bare messages"
     )

@@ -150,7 +150,7 @@ def prepare(wanted: Wanted, job_id: str, store: BatchStore) -> Draft:
 def _with_configs(wanted: Wanted) -> Iterator[tuple[Any, RunnableConfig]]:
     config = wanted.config
     if config is None or isinstance(config, Mapping):
-        shared = _merged(wanted, cast("RunnableConfig | None", config))
+        shared = _merged(wanted, config)
         yield from ((given, shared) for given in wanted.inputs)
         return
     inputs, configs = list(wanted.inputs), list(config)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
-from functools import partial, reduce
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from langchain_tamma_openai.batches.journal import (
@@ -325,9 +325,16 @@ def settle(
         settle_tickets(
             budgets_of(model),
             group["tickets"] or (),
-            reduce(add_usd, usd, Decimal(0)),
+            _sum(usd),
             None if None in used else sum(count for count in used if count is not None),
         )
+
+
+def _sum(amounts: Sequence[Decimal | None]) -> Decimal | None:
+    total: Decimal | None = Decimal(0)
+    for amount in amounts:
+        total = add_usd(total, amount)
+    return total
 
 
 def _refuse_other(known: Entry) -> NoReturn:

@@ -9,9 +9,9 @@ from langchain_tamma_openai.chat_models.mixin import Mixin
 
 if TYPE_CHECKING:
     from langchain_core.language_models import LanguageModelInput
-    from langchain_core.messages import AIMessage
-    from langchain_core.runnables import Runnable, RunnableConfig
+    from langchain_core.runnables import RunnableConfig
 
+    from langchain_tamma_openai.batches.bound import BoundModel
     from langchain_tamma_openai.batches.job import BatchJob, Store
     from langchain_tamma_openai.batches.preparing import Configs
 
@@ -74,15 +74,13 @@ class BatchingMixin(Mixin):
             self, inputs, config, job_id=job_id, store=store, stop=stop, **kwargs
         )
 
-    def bind(self, **kwargs: Any) -> Runnable[LanguageModelInput, AIMessage]:
+    def bind(self, **kwargs: Any) -> BoundModel:
         """Bind parameters; see LangChain's `Runnable.bind`."""
         from langchain_tamma_openai.batches.bound import BoundModel
 
         return BoundModel(bound=self, kwargs=kwargs, config={})
 
-    def with_config(
-        self, config: RunnableConfig | None = None, **kwargs: Any
-    ) -> Runnable[LanguageModelInput, AIMessage]:
+    def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> BoundModel:
         """Bind a configuration; see LangChain's `Runnable.with_config`."""
         from langchain_tamma_openai.batches.bound import BoundModel
 

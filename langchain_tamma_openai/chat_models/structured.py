@@ -170,10 +170,10 @@ def _with_parser(
     from langchain_tamma_openai.batches.bound import ModelWithParser
 
     if not include_raw:
-        return ModelWithParser(bound, parser)
+        return ModelWithParser(first=bound, last=parser)
     from langchain_tamma_openai.chat_models.parsers import keeping_raw
 
-    return ModelWithParser(RunnableMap(raw=bound), keeping_raw(parser))
+    return ModelWithParser(first=RunnableMap(raw=bound), last=keeping_raw(parser))
 
 
 def _refuse(message: str) -> NoReturn:

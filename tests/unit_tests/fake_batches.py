@@ -92,7 +92,7 @@ class Fault:
     """
 
     match: str
-    reply: Reply | Exception
+    reply: Reply | BaseException
     is_done: bool = False
     times: int = 1
 
@@ -145,7 +145,7 @@ class FakeBatches:
         """Do what a request asks.
 
         Raises:
-            Exception: The connection breaks.
+            BaseException: The connection breaks, or the client is killed.
         """
         path, _, query = url.partition("?")
         path = re.sub(r"^.*/v1", "", path)
@@ -157,7 +157,7 @@ class FakeBatches:
         fault.times -= 1
         if fault.is_done:
             self._do(method, path, query, headers, content)
-        if isinstance(fault.reply, Exception):
+        if isinstance(fault.reply, BaseException):
             raise fault.reply
         return fault.reply
 
@@ -270,7 +270,7 @@ class FakeBatches:
             return
         made = list(self._made(batch))
         good = [line for line in made if (line["response"] or {}).get("status_code") == 200]
-        bad = [line for line in made if line not in good]
+        bad = [line for line in made if (line["response"] or {}).get("status_code") != 200]
         counts = batch["request_counts"]
         counts["completed"], counts["failed"] = len(good), len(bad)
         for name, lines in (("output_file_id", good), ("error_file_id", bad)):
