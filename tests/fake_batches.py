@@ -141,6 +141,11 @@ class FakeBatches:
 
     # --- requests ---
 
+    @staticmethod
+    def path_of(url: str) -> str:
+        """Give a path as tests name it, without ids."""
+        return _ID.sub("*", re.sub(r"^.*/v1", "", url.partition("?")[0]))
+
     def handle(self, method: str, url: str, headers: dict[str, str], content: bytes) -> Reply:
         """Do what a request asks.
 
@@ -149,7 +154,7 @@ class FakeBatches:
         """
         path, _, query = url.partition("?")
         path = re.sub(r"^.*/v1", "", path)
-        request = f"{method} {_ID.sub('*', path)}"
+        request = f"{method} {self.path_of(url)}"
         self.requests.append(request)
         fault = next((each for each in self.faults if each.match == request and each.times), None)
         if fault is None:
