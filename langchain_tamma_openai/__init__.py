@@ -12,15 +12,12 @@ from langchain_tamma_openai._version import __version__
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.adaptive import AdaptiveChoice, AdaptiveParameters
-    from langchain_tamma_openai.batches.answers import BatchResult
-    from langchain_tamma_openai.batches.errors import (
-        BatchAnswerMissingError,
-        BatchCancelledError,
-        BatchExpiredError,
-    )
-    from langchain_tamma_openai.batches.job import BatchJob, asubmit_batch, submit_batch
-    from langchain_tamma_openai.batches.status import BatchProblem, BatchState, BatchStatus
-    from langchain_tamma_openai.batches.store import BatchStore
+    from langchain_tamma_openai.batch.job import BatchJob, BatchResult
+    from langchain_tamma_openai.batch.status import BatchState, BatchStatus
+    from langchain_tamma_openai.batch.submitting import asubmit_batch, submit_batch
+    from langchain_tamma_openai.batch_run.problems import BatchConflictError, BatchInputError
+    from langchain_tamma_openai.batch_run.progress import BatchProgress, BatchSummary
+    from langchain_tamma_openai.batch_run.run import BatchRun
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
     from langchain_tamma_openai.chunk_buffer import ChunkBuffer
     from langchain_tamma_openai.config import TammaOpenAIConfig
@@ -157,17 +154,19 @@ if TYPE_CHECKING:
         RunStatus,
         UsageRecord,
     )
+    from langchain_tamma_openai.usage.report.making import UsageReport, usage_report
     from langchain_tamma_openai.usage.summary import UsageSummary
     from langchain_tamma_openai.usage.totals import UsageTotals
     from langchain_tamma_openai.usage.tracker import UsageTracker
 
 _HOMES = {
     "adaptive": ("AdaptiveChoice", "AdaptiveParameters"),
-    "batches.answers": ("BatchResult",),
-    "batches.errors": ("BatchAnswerMissingError", "BatchCancelledError", "BatchExpiredError"),
-    "batches.job": ("BatchJob", "asubmit_batch", "submit_batch"),
-    "batches.status": ("BatchProblem", "BatchState", "BatchStatus"),
-    "batches.store": ("BatchStore",),
+    "batch.job": ("BatchJob", "BatchResult"),
+    "batch.status": ("BatchState", "BatchStatus"),
+    "batch.submitting": ("asubmit_batch", "submit_batch"),
+    "batch_run.problems": ("BatchConflictError", "BatchInputError"),
+    "batch_run.progress": ("BatchProgress", "BatchSummary"),
+    "batch_run.run": ("BatchRun",),
     "chat_models.base": ("ChatTammaOpenAI",),
     "chunk_buffer": ("ChunkBuffer",),
     "config": ("TammaOpenAIConfig",),
@@ -277,6 +276,7 @@ _HOMES = {
         "RunStatus",
         "UsageRecord",
     ),
+    "usage.report.making": ("UsageReport", "usage_report"),
     "usage.summary": ("UsageSummary",),
     "usage.totals": ("UsageTotals",),
     "usage.tracker": ("UsageTracker",),
@@ -290,15 +290,15 @@ __all__ = [
     "AttemptOutcome",
     "AttemptRecord",
     "AuthenticationError",
-    "BatchAnswerMissingError",
-    "BatchCancelledError",
-    "BatchExpiredError",
+    "BatchConflictError",
+    "BatchInputError",
     "BatchJob",
-    "BatchProblem",
+    "BatchProgress",
     "BatchResult",
+    "BatchRun",
     "BatchState",
     "BatchStatus",
-    "BatchStore",
+    "BatchSummary",
     "Budget",
     "BudgetAlert",
     "BudgetExceededError",
@@ -393,6 +393,7 @@ __all__ = [
     "UsageCallbackHandler",
     "UsageLog",
     "UsageRecord",
+    "UsageReport",
     "UsageSummary",
     "UsageTotals",
     "UsageTracker",
@@ -425,6 +426,7 @@ __all__ = [
     "submit_batch",
     "to_strict",
     "tool_errors_as_messages",
+    "usage_report",
     "validate_response_format",
     "validate_tool_definition",
     "validate_tool_definitions",
@@ -435,7 +437,11 @@ def __getattr__(name: str) -> object:
     """Load a public name when it is first asked for."""
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    from langchain_tamma_openai.loading import uncollected
+
+    with uncollected():
+        home = importlib.import_module(f"{__name__}.{_HOME_OF[name]}")
+    value: object = getattr(home, name)
     globals()[name] = value
     return value
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
     from langchain_tamma_openai.usage.record import UsageRecord
+    from langchain_tamma_openai.usage.runs import EndedRun
 
 Api = Literal["responses", "chat"]
 
@@ -31,13 +32,12 @@ _USES_RESPONSES: Mapping[Form, bool] = {Form.CHAT_BODY: False, Form.RESPONSES_BO
 _TAG = "batch"
 
 
-class Records:
+class _Kept:
     """Keeps the record of each run until it is asked for."""
 
     accepts_usage_records: ClassVar[bool] = True
 
     def __init__(self) -> None:
-        """Keep nothing yet."""
         self._kept: dict[UUID, UsageRecord] = {}
 
     def record(self, record: UsageRecord, /) -> None:
@@ -45,12 +45,19 @@ class Records:
         self._kept[record.run_id] = record
 
     def take(self, run_id: UUID) -> UsageRecord | None:
-        """Give a record away.
-
-        Args:
-            run_id: Of its run.
-        """
+        """Give a record away."""
         return self._kept.pop(run_id, None)
+
+
+class _Listener(UsageCallbackHandler):
+    """Hears of the runs of lines; unlike others it logs none, since each has its result."""
+
+    def __init__(self, kept: _Kept) -> None:
+        super().__init__(kept)
+        self._kept = kept
+
+    def _run_ended(self, ended: EndedRun) -> None:
+        self._kept.record(ended.record)
 
 
 class LineExchange:
@@ -64,13 +71,16 @@ class LineExchange:
     """
 
     def __init__(
-        self, content: Mapping[str, Any] | None, note_sent: Callable[[], Awaitable[None]]
+        self,
+        content: Mapping[str, Any] | None,
+        note_sent: Callable[[bool], Awaitable[None]],
     ) -> None:
         """Prepare for a line.
 
         Args:
             content: Sent as it is.
-            note_sent: Notes durably that the line is about to be sent.
+            note_sent: Notes durably that a request of the line is about to be sent; is told
+                whether it is the first.
         """
         self.content = content
         self.is_sent = False
@@ -80,12 +90,10 @@ class LineExchange:
         self._is_noted = False
 
     async def sending(self) -> None:
-        """Note the first request of the line, before it is sent."""
+        """Note each request of the line, before it is sent."""
         self.is_sent = True
-        if self._is_noted:
-            return
         try:
-            await self._note_sent()
+            await self._note_sent(not self._is_noted)
         except Exception as error:
             self.failure = error
             raise
@@ -106,10 +114,12 @@ class Outcome:
     Attributes:
         result: For the output.
         error: What it failed with; None for an answer.
+        never_arrived: Whether it failed because nobody took the connection, each time.
     """
 
     result: BatchResult
     error: Exception | None = None
+    never_arrived: bool = False
 
 
 class Asker:
@@ -122,8 +132,8 @@ class Asker:
             llm: The model.
             api: The API for lines that do not name one; None lets the model choose.
         """
-        self._records = Records()
-        self._handler = UsageCallbackHandler(self._records)
+        self._records = _Kept()
+        self._handler = _Listener(self._records)
         chosen = llm.use_responses_api if api is None else api == "responses"
         plain = {"streaming": False, "use_responses_api": chosen}
         self._models = {Form.MESSAGES: llm.model_copy(update=plain)}
@@ -154,7 +164,8 @@ class Asker:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the line's result
             record = self._records.take(run_id)
             model = line.model or llm.model_name
-            return Outcome(error_result(error, record, exchange.body, model, **facts), error)
+            result = error_result(error, record, exchange.body, model, **facts)
+            return Outcome(result, error, never_arrived=_never_arrived(record))
         record = self._records.take(run_id)
         return Outcome(answer_result(answer, record, exchange.body, **facts))
 
@@ -172,8 +183,13 @@ class Asker:
             return llm._get_request_payload(_messages(line), **_parameters(line))  # noqa: SLF001 - LangChain's hook
 
 
-async def _never() -> None:
+async def _never(is_first: bool) -> None:  # noqa: FBT001 - as `LineExchange` wants it
     """Note nothing: nothing is sent."""
+
+
+def _never_arrived(record: UsageRecord | None) -> bool:
+    attempts = () if record is None else record.attempt_records
+    return bool(attempts) and all(each.delivery == "never_sent" for each in attempts)
 
 
 _AS_IT_IS: Mapping[str, Any] = {

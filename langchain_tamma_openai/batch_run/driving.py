@@ -1,4 +1,4 @@
-"""Drives the asking of a batch: as many lines at once as wanted, until nothing is left or it stops."""
+"""Drives the asking of a batch: so many lines at once, until nothing is left or it stops."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from langchain_tamma_openai.batch_run.asking import Asker, LineExchange, Outcome, content_of
@@ -15,7 +16,8 @@ from langchain_tamma_openai.batch_run.lines import BatchLine
 from langchain_tamma_openai.batch_run.problems import BadLine
 from langchain_tamma_openai.batch_run.results import bad_line_result, unasked_result
 from langchain_tamma_openai.batch_run.scribe import Scribe
-from langchain_tamma_openai.batch_run.stopping import Reach, StopReason, is_unreachable, reach_of
+from langchain_tamma_openai.batch_run.spending import budget_line
+from langchain_tamma_openai.batch_run.stopping import Reach, StopReason, reach_of
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.batch_run.progress import BatchProgress
@@ -87,10 +89,14 @@ class Drive:
         self._bounds = bounds
         self._progress = progress
         self._on_progress = on_progress
-        self._scribe = Scribe(session.sink)
+        budget = session.budget
+        self._scribe = Scribe(
+            session.sink, None if budget is None else partial(budget_line, budget)
+        )
         self._lines: Iterator[BatchLine | BadLine] = itertools.islice(session.left(), bounds.limit)
         self._workers = [_Worker() for _ in range(bounds.concurrency)]
         self._unreachable = 0
+        self._answered = 0
         self._failed = 0
         self._dead_models: dict[str, int] = {}
         self._began_s = time.monotonic()
@@ -105,12 +111,17 @@ class Drive:
             async with asyncio.TaskGroup() as tasks:
                 for worker in self._workers:
                     worker.task = tasks.create_task(self._work(worker))
-        except* OSError as group:
+        except BaseExceptionGroup as group:
             raise _first(group) from None
         finally:
             await self._scribe.close()
         if self.reason is None:
-            self.reason = StopReason.LIMIT if self._progress.left else StopReason.DONE
+            self.reason = StopReason.LIMIT if self._is_limited() else StopReason.DONE
+
+    def _is_limited(self) -> bool:
+        """Whether lines are left only because no more were wanted this time."""
+        limit = self._bounds.limit
+        return limit is not None and self._progress.asked >= limit and self._progress.left > 0
 
     # --- stopping ---
 
@@ -138,25 +149,27 @@ class Drive:
     # --- one task ---
 
     async def _work(self, worker: _Worker) -> None:
-        for found in self._lines:
+        while self.reason is None and (found := next(self._lines, None)) is not None:
             if isinstance(found, BadLine):
                 await self._keep(bad_line_result(found))
             else:
                 await self._handle(worker, found)
-            if self.reason is not None:
-                return
 
     async def _handle(self, worker: _Worker, line: BatchLine) -> None:
         if line.model is not None and (first := self._dead_models.get(line.model)) is not None:
             await self._keep(unasked_result(line, first))
             return
-        exchange = LineExchange(
-            content_of(line), lambda: self._scribe.note(Event.SENT, line.line)
-        )
+        exchange = LineExchange(content_of(line), partial(self._note_sent, line.line))
         outcome = await self._ask(worker, line, exchange)
         if exchange.failure is not None:
             raise exchange.failure
         await self._settle(line, outcome, exchange)
+
+    async def _note_sent(self, line: int, is_first: bool) -> None:  # noqa: FBT001 - as `LineExchange` wants it
+        if is_first:
+            await self._scribe.note(Event.SENT, line)
+        else:
+            await self._scribe.note_head()
 
     async def _ask(self, worker: _Worker, line: BatchLine, exchange: LineExchange) -> Outcome:
         worker.exchange = exchange
@@ -176,28 +189,38 @@ class Drive:
 
     async def _settle(self, line: BatchLine, outcome: Outcome, exchange: LineExchange) -> None:
         if outcome.error is None:
-            self._unreachable = 0
+            self._answered, self._unreachable = self._answered + 1, 0
             await self._keep(outcome.result)
-            return
-        reach = reach_of(outcome.error, line)
-        if reach is Reach.MODEL and len(self._session.facts.models) == 1:
-            reach = Reach.EVERYONE
-        if reach in {Reach.EVERYONE, Reach.BUDGET}:
-            reason = StopReason.BUDGET if reach is Reach.BUDGET else StopReason.ERROR
-            self.halt(reason, outcome.error)
+        elif self._stops_all(line, outcome, outcome.error):
             if exchange.is_sent:  # it was refused, so it can be asked as if new
                 await self._scribe.note(Event.UNSENT, line.line)
-            return
-        if reach is Reach.MODEL:
+        else:
+            self._count_failure(outcome.error)
+            await self._keep(outcome.result)
+
+    def _stops_all(self, line: BatchLine, outcome: Outcome, error: Exception) -> bool:
+        """Stop if the next lines would fail in the same way, without having been answered."""
+        if outcome.never_arrived:
+            return self._is_unreachable(error)
+        reach = reach_of(error, line)
+        if reach is Reach.MODEL and len(self._session.facts.models) > 1:
             self._dead_models[outcome.result.model or ""] = line.line
-        self._count_failure(outcome.error)
-        await self._keep(outcome.result)
+            return False
+        if reach is Reach.LINE:
+            return False
+        self.halt(StopReason.BUDGET if reach is Reach.BUDGET else StopReason.ERROR, error)
+        return True
+
+    def _is_unreachable(self, error: Exception) -> bool:
+        """Say whether a server that did not take one connection is taken to be away."""
+        self._unreachable += 1
+        enough = max(_LEAST_UNREACHABLE, self._bounds.concurrency)
+        if not self._answered or self._unreachable >= enough:
+            self.halt(StopReason.ERROR, error)
+        return self.reason is StopReason.ERROR
 
     def _count_failure(self, error: Exception) -> None:
         self._failed += 1
-        self._unreachable = self._unreachable + 1 if is_unreachable(error) else 0
-        if self._unreachable >= max(_LEAST_UNREACHABLE, self._bounds.concurrency):
-            self.halt(StopReason.ERROR, error)
         if self._bounds.max_errors is not None and self._failed > self._bounds.max_errors:
             self.halt(StopReason.ERRORS, error)
 

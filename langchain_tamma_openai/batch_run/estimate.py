@@ -12,7 +12,6 @@ from langchain_tamma_openai.batch_run.plan import ResumePlan, make_plan
 from langchain_tamma_openai.chat_models.observing import calculator
 
 if TYPE_CHECKING:
-    from langchain_tamma_openai.batch_run.asking import Api
     from langchain_tamma_openai.batch_run.files import BatchInput, InputFacts
     from langchain_tamma_openai.batch_run.session import Standing, Wishes
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
@@ -49,10 +48,22 @@ class BatchEstimate:
     high_usd: Decimal | None = Decimal(0)
     unpriced: int = 0
 
+    def add(self, one: CostEstimate) -> None:
+        """Add a line that would be asked.
+
+        Args:
+            one: What it will cost.
+        """
+        self.left += 1
+        self.input_tokens += one.input_tokens
+        self.unpriced += one.expected is None
+        self.low_usd = _sum(self.low_usd, one.low)
+        self.expected_usd = _sum(self.expected_usd, one.expected)
+        self.high_usd = _sum(self.high_usd, one.high)
+
 
 def estimate_batch(
     llm: ChatTammaOpenAI,
-    api: Api | None,
     source: BatchInput,
     facts: InputFacts,
     standing: Standing | None,
@@ -62,7 +73,6 @@ def estimate_batch(
 
     Args:
         llm: The model.
-        api: The API for lines that do not name one.
         source: The input.
         facts: What reading it told.
         standing: What the files of the batch tell; None for standard output.
@@ -83,20 +93,11 @@ def estimate_batch(
         unknown=len(plan.unknown),
         bad_count=facts.bad_count,
     )
-    asker, prices = Asker(llm, api), calculator(llm.price_overrides)
+    asker, prices = Asker(llm, wishes.api), calculator(llm.price_overrides)
     for found in source.read():
         if isinstance(found, BatchLine) and plan.is_left(found.line):
-            _add(estimate, prices.estimate_payload(asker.payload(found)))
+            estimate.add(prices.estimate_payload(asker.payload(found)))
     return estimate
-
-
-def _add(estimate: BatchEstimate, one: CostEstimate) -> None:
-    estimate.left += 1
-    estimate.input_tokens += one.input_tokens
-    estimate.unpriced += one.expected is None
-    estimate.low_usd = _sum(estimate.low_usd, one.low)
-    estimate.expected_usd = _sum(estimate.expected_usd, one.expected)
-    estimate.high_usd = _sum(estimate.high_usd, one.high)
 
 
 def _sum(left: Decimal | None, right: Decimal | None) -> Decimal | None:

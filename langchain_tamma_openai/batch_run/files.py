@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import sys
 import tempfile
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO
 
 from langchain_tamma_openai.batch_run.lines import BatchLine, read_line
 from langchain_tamma_openai.batch_run.problems import BadLine, BatchConflictError
@@ -20,6 +21,8 @@ STANDARD = "-"
 
 _PIECE_BYTES = 1 << 20
 _MOST_MODELS = 64
+_MOST_BAD_LINES = 100
+_LOCKED_BYTE = 1 << 30
 
 
 @dataclass(slots=True)
@@ -113,7 +116,7 @@ def _note(
 ) -> None:
     if isinstance(found, BadLine):
         facts.bad_count += 1
-        if len(facts.bad) < _MOST_MODELS:
+        if len(facts.bad) < _MOST_BAD_LINES:
             facts.bad.append(found)
         return
     facts.lines += 1
@@ -135,16 +138,21 @@ def _checked(found: BatchLine | BadLine, ids: dict[int, int]) -> BatchLine | Bad
 
 
 def _seekable(source: str | os.PathLike[str]) -> IO[bytes]:
-    opened: BinaryIO = (
-        sys.stdin.buffer if source == STANDARD else Path(source).open("rb")  # noqa: SIM115 - stays open
-    )
-    if source != STANDARD and opened.seekable():
+    if source == STANDARD:
+        # A stand-in for standard input may be of text alone.
+        given = getattr(sys.stdin, "buffer", None)
+        return _copied(given or io.BytesIO(sys.stdin.read().encode()))
+    opened = Path(source).open("rb")  # noqa: SIM115 - stays open
+    if opened.seekable():
         return opened
+    with opened:
+        return _copied(opened)
+
+
+def _copied(opened: IO[bytes]) -> IO[bytes]:
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - stays open
     while piece := opened.read(_PIECE_BYTES):
         copy.write(piece)
-    if source != STANDARD:
-        opened.close()
     return copy
 
 
@@ -208,10 +216,12 @@ class OutputFiles:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(self.path)
-        sync_directory(self.path.parent)
-        os.close(self.output)
-        self.output = _open(self.path)
+        os.close(self.output)  # not every system replaces open files
+        try:
+            draft.replace(self.path)
+            sync_directory(self.path.parent)
+        finally:
+            self.output = _open(self.path)
 
     def close(self) -> None:
         """Close both, and let others have them."""
@@ -271,6 +281,7 @@ def _lock(descriptor: int, path: Path) -> None:
         if sys.platform == "win32":
             import msvcrt
 
+            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)  # there nobody can read what is locked
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         else:
             import fcntl

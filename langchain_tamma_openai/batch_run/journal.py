@@ -8,6 +8,7 @@ of the file, its whole lines tell what is left to do; a torn last line was never
     {"done": 12}         its result is in the output
     {"unsent": 12}       it was not answered, and is known not to be: it can be asked as if new
     {"again": 12}        its error was taken out of the output, to be asked again
+    {"budget": [..]}     dollars charged and dollars reserved, before anything below was sent
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from langchain_tamma_openai.batch_run.problems import BatchConflictError
+from langchain_tamma_openai.batch_run.spending import possibly_spent
 
 VERSION = 1
 _END = b"\n"
@@ -61,12 +64,14 @@ class JournalState:
         headers: The first and the last process that began; empty when none did.
         unresolved: Lines that were sent without a known outcome, and how often.
         done: Lines whose results were written.
+        spent_usd: What processes with a budget may have spent; None where none had one.
         whole_bytes: Length of its whole lines; what follows is torn.
     """
 
     headers: list[dict[str, Any]] = field(default_factory=list)
     unresolved: dict[int, int] = field(default_factory=dict)
     done: set[int] = field(default_factory=set)
+    spent_usd: Decimal | None = None
     whole_bytes: int = 0
 
     def take(self, event: Event, line: int) -> None:
@@ -115,11 +120,19 @@ def replay(lines: Iterable[bytes], name: str = "the journal") -> JournalState:
 
 def _take(state: JournalState, record: dict[str, Any]) -> None:
     ((name, value),) = record.items()
-    if name != "begin":
-        if not state.headers or isinstance(value, bool) or not isinstance(value, int):
-            raise ValueError(name)
+    if name == "begin":
+        _take_header(state, value)
+    elif not state.headers:
+        raise ValueError(name)
+    elif name == "budget":
+        state.spent_usd = possibly_spent(value)
+    elif isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(value)
+    else:
         state.take(Event(name), value)
-        return
+
+
+def _take_header(state: JournalState, value: dict[str, Any]) -> None:
     if value["version"] != VERSION:
         raise BatchConflictError(
             f"The journal was written by another version of this package (format "

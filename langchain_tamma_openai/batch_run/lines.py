@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 from langchain_tamma_openai.batch_run.problems import BadLine
 
@@ -131,7 +131,7 @@ def _asked(found: Json) -> tuple[Form, str | list[Any], Json]:
         text = _text(rest.pop("input"), "input")
         _check_names(rest)
         return Form.MESSAGES, text, rest
-    items = _items(rest.pop("input"), "input")
+    items = _items(rest.pop("input"), "input", "a text or a list of items")
     return Form.RESPONSES_BODY, items, rest
 
 
@@ -140,7 +140,7 @@ def _task(found: Json) -> tuple[Form, str | list[Any], Json]:
     method, url, body = (found.get(name) for name in _TASK)
     unknown = found.keys() - {*_TASK, *_OURS}
     if unknown:
-        raise _BadError(f"{sorted(unknown)[0]!r} is not a part of a line of the Batch API")
+        raise _BadError(f"{min(unknown)!r} is not a part of a line of the Batch API")
     if method not in (None, "POST"):
         raise _BadError(f"method: got {_shown(method)}, must be 'POST'")
     if url not in ENDPOINTS:
@@ -157,7 +157,7 @@ def _task(found: Json) -> tuple[Form, str | list[Any], Json]:
         return Form.CHAT_BODY, _messages(content, "body.messages"), rest
     if isinstance(content, str):
         return Form.RESPONSES_BODY, _text(content, "body.input"), rest
-    return Form.RESPONSES_BODY, _items(content, "body.input"), rest
+    return Form.RESPONSES_BODY, _items(content, "body.input", "a text or a list of items"), rest
 
 
 def _id(found: Json) -> str | None:
@@ -204,7 +204,9 @@ def _check_content(message: Json, where: str) -> None:
     if content is None and any(message.get(name) for name in _INSTEAD_OF_CONTENT):
         return
     if not isinstance(content, str | list):
-        raise _BadError(f"{where}.content: got {_shown(content)}, must be a text or a list of parts")
+        raise _BadError(
+            f"{where}.content: got {_shown(content)}, must be a text or a list of parts"
+        )
     for position, part in enumerate(content if isinstance(content, list) else ()):
         if not isinstance(part, dict | str):
             raise _BadError(f"{where}.content[{position}]: got {_shown(part)}, must be an object")
@@ -218,14 +220,16 @@ def _check_convertible(messages: Sequence[Json], name: str) -> None:
 
     try:
         convert_to_messages(list(messages))
+    except KeyError as error:
+        raise _BadError(f"{name}: a message lacks {error}") from None
     except Exception as error:  # noqa: BLE001 - whatever it says, the line cannot be asked
         text = str(error).partition("\n")[0]
         raise _BadError(f"{name}: cannot be read as messages: {text}") from None
 
 
-def _items(value: object, name: str) -> list[Any]:
+def _items(value: object, name: str, expected: str = "a list of messages") -> list[Any]:
     if not isinstance(value, list):
-        raise _BadError(f"{name}: got {_shown(value)}, must be a list")
+        raise _BadError(f"{name}: got {_shown(value)}, must be {expected}")
     if not value:
         raise _BadError(f"{name}: the list is empty; there is nothing to ask")
     return value
@@ -237,17 +241,52 @@ def _check_parameters(parameters: Mapping[str, Any]) -> None:
     model = parameters.get("model")
     if "model" in parameters and (not isinstance(model, str) or not model):
         raise _BadError(f"model: got {_shown(model)}, must be the name of a model")
-    for name in ("tools", "include"):
-        if not isinstance(parameters.get(name, []), list | None):
-            raise _BadError(f"{name}: got {_shown(parameters[name])}, must be a list")
+    for name, value in parameters.items():
+        kind = _KINDS.get(name)
+        if kind is not None and value is not None and not kind.fits(value):
+            raise _BadError(f"{name}: got {_shown(value)}, must be {kind.expected}")
+
+
+class _Kind(NamedTuple):
+    """What a parameter is made of."""
+
+    expected: str
+    fits: Callable[[object], bool]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_objects(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, dict) for each in value)
+
+
+_NUMBER = _Kind("a number", _is_number)
+_COUNT = _Kind("a whole number of at least 1", _is_count)
+_TEXT = _Kind("a text", lambda value: isinstance(value, str))
+_OBJECT = _Kind("an object", lambda value: isinstance(value, dict))
+_KINDS: Mapping[str, _Kind] = {
+    **dict.fromkeys(("frequency_penalty", "presence_penalty", "temperature", "top_p"), _NUMBER),
+    **dict.fromkeys(("max_completion_tokens", "max_output_tokens", "max_tokens", "n"), _COUNT),
+    **dict.fromkeys(("reasoning_effort", "service_tier", "user", "verbosity"), _TEXT),
+    **dict.fromkeys(("extra_body", "reasoning", "response_format", "text"), _OBJECT),
+    "tools": _Kind("a list of objects", _is_objects),
+}
 
 
 def _check_names(parameters: Mapping[str, Any]) -> None:
     known = known_parameters()
     for name in sorted(parameters.keys() - known):
         close = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {close[0]!r}?" if close else "give those of other servers as extra_body"
-        raise _BadError(f"{name!r} is not a parameter of the API; {hint}")
+        hint = f"did you mean {close[0]!r}? Those" if close else "those"
+        raise _BadError(
+            f"{name!r} is not a parameter of the API; {hint} of other servers go into extra_body"
+        )
 
 
 def known_parameters() -> frozenset[str]:

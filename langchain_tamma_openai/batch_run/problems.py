@@ -49,19 +49,14 @@ class BatchInputError(InvalidParameterError):
         """
         self.bad_lines = tuple(bad_lines)
         self.count = count
-        lines = [f"  {bad}" for bad in self.bad_lines[:_SHOWN]]
-        if count > len(lines):
-            lines.append(f"  and {count - len(lines)} more")
         what = "1 line" if count == 1 else f"{count} lines"
-        super().__init__(
-            "\n".join(
-                [
-                    f"{source}: {what} cannot be asked; nothing was sent. Correct them, or leave "
-                    "them out with on_bad_line 'skip' or 'record'",
-                    *lines,
-                ]
-            )
+        head = (
+            f"{source}: {what} cannot be asked; nothing was sent. Correct them, or leave them out "
+            "with on_bad_line 'skip' or 'record'"
         )
+        lines = [f"  {bad}" for bad in self.bad_lines[:_SHOWN]]
+        more = [f"  and {count - len(lines)} more"] if count > len(lines) else []
+        super().__init__("\n".join([head, *lines, *more]))
 
 
 class BatchConflictError(ConfigurationError):

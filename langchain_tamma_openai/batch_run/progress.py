@@ -33,6 +33,23 @@ class UnknownOutcome:
 
 
 @dataclass(slots=True)
+class BatchFailures:
+    """Lines of this process that failed in the same way.
+
+    Attributes:
+        code: The server's code, or the kind of failure.
+        count: How many.
+        line: The first of them.
+        message: What it failed with.
+    """
+
+    code: str
+    count: int
+    line: int
+    message: str
+
+
+@dataclass(slots=True)
 class BatchProgress:
     """How far a batch is.
 
@@ -49,6 +66,7 @@ class BatchProgress:
         session_cost_usd: The same of this process.
         unpriced: Results of this process that used tokens of unknown price.
         elapsed_s: Seconds since the first request of this process.
+        failures: Lines of this process that failed, by their codes.
     """
 
     total: int = 0
@@ -63,6 +81,7 @@ class BatchProgress:
     session_cost_usd: Decimal = Decimal(0)
     unpriced: int = 0
     elapsed_s: float = 0.0
+    failures: dict[str, BatchFailures] = field(default_factory=dict)
 
     @property
     def left(self) -> int:
@@ -89,10 +108,13 @@ class BatchProgress:
             result: The result.
         """
         self.asked += 1
-        if result.is_answer:
+        if result.error is None:
             self.answered += 1
         else:
             self.failed += 1
+            code, message = str(result.error["code"]), str(result.error["message"])
+            same = self.failures.setdefault(code, BatchFailures(code, 0, result.line, message))
+            same.count += 1
         if result.tokens is not None:
             self.input_tokens += result.tokens.input_tokens
             self.output_tokens += result.tokens.output_tokens

@@ -61,11 +61,6 @@ class BatchResult:
     attempts: int = 0
     asked_before: int = 0
 
-    @property
-    def is_answer(self) -> bool:
-        """Whether the line was answered."""
-        return self.error is None
-
     def to_json(self) -> bytes:
         """Write it as one line."""
         fields = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from decimal import Decimal
@@ -13,7 +14,7 @@ from langchain_tamma_openai.batch_run.asking import Api, Asker
 from langchain_tamma_openai.batch_run.driving import Bounds, Drive
 from langchain_tamma_openai.batch_run.files import STANDARD, BatchInput, InputFacts
 from langchain_tamma_openai.batch_run.problems import BatchConflictError, BatchInputError
-from langchain_tamma_openai.batch_run.progress import BatchProgress, BatchSummary
+from langchain_tamma_openai.batch_run.progress import BatchProgress, BatchSummary, UnknownOutcome
 from langchain_tamma_openai.batch_run.session import Session, Wishes, look
 from langchain_tamma_openai.batch_run.settings import settings_of
 from langchain_tamma_openai.batch_run.stopping import StopReason, message_of
@@ -23,6 +24,8 @@ from langchain_tamma_openai.usage.budget_amounts import read_usd
 if TYPE_CHECKING:
     from langchain_tamma_openai.batch_run.estimate import BatchEstimate
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
+
+logger = logging.getLogger(__name__)
 
 OnBadLine = Literal["fail", "skip", "record"]
 InFlight = Literal["ask", "skip"]
@@ -38,6 +41,10 @@ class BatchRun:
 
     Attributes:
         progress: How far it is; goes on changing while it runs.
+        unknown: Lines that earlier processes sent without hearing the outcome; known from the first
+            call of `on_progress` on.
+        changes: A sentence for each setting that differs from what the batch was begun with; known
+            from then on too, and logged.
 
     Examples:
         >>> from langchain_tamma_openai import BatchRun, ChatTammaOpenAI
@@ -75,7 +82,7 @@ class BatchRun:
             output: Path of the output, or `-` for standard output, which cannot be resumed.
             concurrency: Lines that are asked at once.
             budget_usd: The most that all processes which ever work on this output may spend
-                together, in US dollars; kept in a file beside it. None for the limit of the
+                together, in US dollars; the journal keeps count. None for the limit of the
                 process before, if it had one.
             api: The API for lines that do not name one; None lets the model choose.
             on_bad_line: What happens when lines cannot be asked: "fail" sends nothing at all,
@@ -87,25 +94,31 @@ class BatchRun:
             limit: Ask at most so many lines this time.
             fsync: Wait for the disk. Without, a killed process still loses nothing, but a power cut
                 may.
-            on_progress: Is called in the event loop after each line.
+            on_progress: Is called in the event loop before the first line, and after each.
 
         Raises:
             ConfigurationError: An argument is wrong.
         """
-        _check(concurrency, on_bad_line, in_flight, api, limit, max_errors)
+        _check_counts(concurrency, limit, max_errors)
+        check_choice(on_bad_line, "on_bad_line", ("fail", "skip", "record"))
+        check_choice(in_flight, "in_flight", ("ask", "skip"))
+        if api is not None:
+            check_choice(api, "api", ("responses", "chat"))
         if ordered and output == STANDARD:
             refuse("output", output, "a file when the output is to be ordered")
         self.llm = llm
         self.source = source
         self.output = None if output == STANDARD else Path(output).resolve()
         self.progress = BatchProgress()
-        self._api: Api | None = api
+        self.unknown: tuple[UnknownOutcome, ...] = ()
+        self.changes: tuple[str, ...] = ()
         self._on_bad_line = on_bad_line
         self._ordered = ordered
         self._bounds = Bounds(concurrency, max_errors, limit)
         self._on_progress = on_progress
         self._wishes = Wishes(
             settings=settings_of(llm, api),
+            api=api,
             retry_errors=retry_errors,
             ask_unknown=in_flight == "ask",
             record_bad=on_bad_line == "record",
@@ -113,6 +126,7 @@ class BatchRun:
             fsync=fsync,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[object] | None = None
         self._drive: Drive | None = None
         self._session: Session | None = None
         self._is_stopped = False
@@ -133,10 +147,9 @@ class BatchRun:
         Raises:
             BatchInputError: Lines cannot be asked; nothing was sent.
             BatchConflictError: The files are in use, changed, or of another batch.
-            BudgetExceededError: More than the budget was spent before.
             OSError: A file cannot be read or written.
         """
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         source = await asyncio.to_thread(BatchInput, self.source)
         try:
             session = await asyncio.to_thread(self._open, source)
@@ -151,7 +164,12 @@ class BatchRun:
     async def _run(self, session: Session) -> BatchSummary:
         self._session = session
         self._begin_counting(session)
-        asker = Asker(self._model(session), self._api)
+        self.unknown, self.changes = tuple(session.unknown), tuple(session.changes)
+        for change in self.changes:
+            logger.warning("%s", change)
+        if self._on_progress is not None:
+            self._on_progress(self.progress)
+        asker = Asker(self._model(session), self._wishes.api)
         drive = Drive(session, asker, self._bounds, self.progress, self._on_progress)
         self._drive = drive
         if self._is_stopped:
@@ -167,9 +185,15 @@ class BatchRun:
         self._tell(lambda drive: drive.halt(StopReason.STOPPED))
 
     def abort(self) -> None:
-        """Leave also what is under way: its outcome stays unknown. From any thread."""
+        """Leave also what is under way: its outcome stays unknown. From any thread.
+
+        Before the first line, `arun` is cancelled.
+        """
         self._is_stopped = True
-        self._tell(lambda drive: drive.abort())
+        if self._drive is not None:
+            self._tell(lambda drive: drive.abort())
+        elif self._loop is not None and self._task is not None:
+            self._loop.call_soon_threadsafe(self._task.cancel)
 
     def _tell(self, order: Callable[[Drive], object]) -> None:
         if self._loop is not None and (drive := self._drive) is not None:
@@ -194,12 +218,12 @@ class BatchRun:
             if self.output is not None:
                 standing = look(self.output)
                 standing.check(facts, self._wishes.settings, source.name, self.output)
-            return estimate_batch(self.llm, self._api, source, facts, standing, self._wishes)
+            return estimate_batch(self.llm, source, facts, standing, self._wishes)
         finally:
             source.close()
 
     def budget_left_usd(self) -> Decimal | None:
-        """Say what is left of the budget; None without one. Reads its file."""
+        """Say what is left of the budget; None without one."""
         session = self._session
         if session is None or session.budget is None:
             return None
@@ -239,7 +263,7 @@ class BatchRun:
             message="" if drive.error is None else message_of(drive.error),
             output=self.output,
             progress=self.progress,
-            unknown=tuple(session.unknown),
+            unknown=self.unknown,
             left_in_flight=tuple(sorted(drive.left_in_flight)),
             bad_lines=tuple(session.facts.bad),
             bad_count=session.facts.bad_count,
@@ -249,19 +273,8 @@ class BatchRun:
         )
 
 
-def _check(
-    concurrency: int,
-    on_bad_line: str,
-    in_flight: str,
-    api: str | None,
-    limit: int | None,
-    max_errors: int | None,
-) -> None:
+def _check_counts(concurrency: int, limit: int | None, max_errors: int | None) -> None:
     check_positive_count(concurrency, "concurrency")
-    check_choice(on_bad_line, "on_bad_line", ("fail", "skip", "record"))
-    check_choice(in_flight, "in_flight", ("ask", "skip"))
-    if api is not None:
-        check_choice(api, "api", ("responses", "chat"))
     if limit is not None:
         check_positive_count(limit, "limit")
     if max_errors is not None and (

@@ -1,9 +1,10 @@
-"""Appends to the output and the journal of a batch; what waits at the same time shares one flush."""
+"""Appends to the output and the journal of a batch; what waits together shares one flush."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -78,6 +79,7 @@ class StreamSink:
 class _Page:
     """What waits to be written together."""
 
+    is_wanted: bool = False
     results: bytearray = field(default_factory=bytearray)
     events: bytearray = field(default_factory=bytearray)
     written: asyncio.Future[None] = field(
@@ -88,12 +90,14 @@ class _Page:
 class Scribe:
     """Writes for all tasks of one event loop, in a thread, page by page."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, head: Callable[[], bytes] | None = None) -> None:
         """Start with an empty page.
 
         Args:
             sink: Where it all goes.
+            head: Gives what stands above the events of each page, as things are at that moment.
         """
+        self._head = head
         self._sink = sink
         self._page = _Page()
         self._writing: asyncio.Task[None] | None = None
@@ -125,8 +129,18 @@ class Scribe:
         self._page.events += event_line(Event.DONE, result.line)
         await self._flush()
 
+    async def note_head(self) -> None:
+        """Write what stands above a page, where there is anything, and return when it is safe.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if self._head is not None:
+            await self._flush()
+
     async def _flush(self) -> None:
         written = self._page.written
+        self._page.is_wanted = True
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_pages())
         # The page is written for others too, so a task that is cancelled must not take it along.
@@ -134,9 +148,10 @@ class Scribe:
 
     async def _write_pages(self) -> None:
         loop = asyncio.get_running_loop()
-        while self._page.events:
+        while self._page.is_wanted:
             page, self._page = self._page, _Page()
-            content = bytes(page.results), bytes(page.events)
+            head = b"" if self._head is None else self._head()
+            content = bytes(page.results), head + page.events
             try:
                 await loop.run_in_executor(self._thread, self._sink.append, *content)
             except BaseException as error:  # noqa: BLE001 - told to everyone who waits
@@ -146,7 +161,15 @@ class Scribe:
                 page.written.set_result(None)
 
     async def close(self) -> None:
-        """Write what is left."""
-        if self._writing is not None:
-            await self._writing
-        self._thread.shutdown(wait=True)
+        """Write what is left.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        try:
+            if self._writing is not None:
+                await self._writing
+            if self._head is not None:
+                self._sink.append(b"", self._head())
+        finally:
+            self._thread.shutdown(wait=True)

@@ -6,12 +6,12 @@ import os
 import sys
 from array import array
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from langchain_tamma_openai.batch_run.asking import Api
 from langchain_tamma_openai.batch_run.files import (
     BatchInput,
     InputFacts,
@@ -38,11 +38,11 @@ from langchain_tamma_openai.batch_run.problems import BadLine, BatchConflictErro
 from langchain_tamma_openai.batch_run.progress import UnknownOutcome
 from langchain_tamma_openai.batch_run.scribe import FileSink, Sink, StreamSink
 from langchain_tamma_openai.batch_run.settings import (
+    changed_settings,
     check_same_input,
-    check_same_settings,
     input_header,
 )
-from langchain_tamma_openai.batch_run.spending import charge_earlier, open_budget
+from langchain_tamma_openai.batch_run.spending import open_budget
 from langchain_tamma_openai.pricing_cost import plain_decimal
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Wishes:
 
     Attributes:
         settings: What decides the answers of the model.
+        api: The API for lines that do not name one; None lets the model choose.
         retry_errors: Whether lines with an error are asked again.
         ask_unknown: Whether lines that were sent, outcome unknown, are asked again.
         record_bad: Whether lines that cannot be asked get an error in the output.
@@ -63,6 +64,7 @@ class Wishes:
     """
 
     settings: dict[str, Any]
+    api: Api | None = None
     retry_errors: bool = False
     ask_unknown: bool = True
     record_bad: bool = False
@@ -88,7 +90,9 @@ class Standing:
         limit = self.journal.headers[-1].get("budget_usd") if self.journal.headers else None
         return None if limit is None else Decimal(limit)
 
-    def check(self, facts: InputFacts, settings: dict[str, Any], name: str, path: Path) -> None:
+    def check(
+        self, facts: InputFacts, settings: dict[str, Any], name: str, path: Path
+    ) -> list[str]:
         """Refuse to go on with something else than was begun with.
 
         Args:
@@ -97,16 +101,19 @@ class Standing:
             name: Of the input.
             path: Of the output.
 
+        Returns:
+            A sentence for each setting that has changed and may.
+
         Raises:
             BatchConflictError: It was begun otherwise.
         """
         if not self.journal.headers:
             if self.output.whole_bytes:
                 _refuse_foreign(path)
-            return
+            return []
         header = self.journal.headers[0]
         check_same_input(header.get("input", {}), facts, name)
-        check_same_settings(header.get("settings", {}), settings)
+        return changed_settings(header.get("settings", {}), settings)
 
 
 def look(path: Path) -> Standing:
@@ -119,9 +126,8 @@ def look(path: Path) -> Standing:
         BatchConflictError: They are not of a batch.
     """
     journal_path = beside(path, "journal")
+    check_ours(path)
     if not journal_path.exists():
-        if path.exists() and path.stat().st_size:
-            _refuse_foreign(path)
         return Standing(JournalState(), OutputState())
     with journal_path.open("rb") as file:
         journal = replay(file, str(journal_path))
@@ -129,6 +135,19 @@ def look(path: Path) -> Standing:
         return Standing(journal, OutputState())
     with path.open("rb") as file:
         return Standing(journal, read_output(file, str(path)))
+
+
+def check_ours(path: Path) -> None:
+    """Refuse a file that some other program wrote, before a journal is laid beside it.
+
+    Args:
+        path: Of the output.
+
+    Raises:
+        BatchConflictError: It has contents and no journal.
+    """
+    if path.exists() and path.stat().st_size and not beside(path, "journal").exists():
+        _refuse_foreign(path)
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -148,6 +167,7 @@ class Session:
         unknown: Lines that were sent, outcome unknown.
         sink: Where results and events go.
         budget: The batch's own; None without one.
+        changes: A sentence for each setting that has changed since the batch was begun.
     """
 
     def __init__(
@@ -163,7 +183,6 @@ class Session:
 
         Raises:
             BatchConflictError: Another process has the files, or they are of another batch.
-            BudgetExceededError: What is spent already is more than the budget.
         """
         self.facts = facts
         self._source = source
@@ -171,12 +190,13 @@ class Session:
         self._path = path
         self._files: OutputFiles | None = None
         self.budget: Budget | None = None
+        self.changes: list[str] = []
         if path is None:
             self.standing = Standing(JournalState(), OutputState())
             self.sink: Sink = StreamSink(sys.stdout.fileno())
             self.plan = ResumePlan()
         else:
-            look(path)
+            check_ours(path)
             self._files = OutputFiles(path)
         try:
             self._begin()
@@ -187,7 +207,7 @@ class Session:
     def _begin(self) -> None:
         if self._files is not None and self._path is not None:
             self.standing = look(self._path)  # again, now that nobody else writes
-            self.standing.check(
+            self.changes = self.standing.check(
                 self.facts, self._wishes.settings, self._source.name, self._path
             )
             self.plan = make_plan(
@@ -201,7 +221,7 @@ class Session:
         if self._files is not None:
             self._prepare(self._files, limit)
         if limit is not None:
-            self._open_budget(limit)
+            self.budget = self._open_budget(limit)
 
     def _named_unknown(self) -> Iterator[UnknownOutcome]:
         unknown = self.plan.unknown
@@ -245,13 +265,9 @@ class Session:
             if result is not None and result["line"] not in self.plan.retried:
                 file.write(raw)
 
-    def _open_budget(self, limit: Decimal) -> None:
-        path = None if self._path is None else beside(self._path, "budget.db")
-        self.budget = open_budget(limit, path)
-        if not self.standing.journal.headers:
-            self.budget.reset()  # of a batch whose output was removed
-        if self.standing.budget_usd is None:
-            charge_earlier(self.budget, self.standing.output.cost_usd)
+    def _open_budget(self, limit: Decimal) -> Budget:
+        spent = self.standing.journal.spent_usd
+        return open_budget(limit, self.standing.output.cost_usd if spent is None else spent)
 
     def left(self) -> Iterator[BatchLine | BadLine]:
         """Give the lines that are left to ask, and the bad ones that are to be recorded."""
@@ -284,9 +300,6 @@ class Session:
 
     def close(self) -> None:
         """Let go of everything."""
-        if self.budget is not None:
-            with suppress(Exception):  # what it could not write is said in the log
-                self.budget.close()
         if self._files is not None:
             self._files.close()
             self._files = None

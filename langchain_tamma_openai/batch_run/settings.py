@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
 
 _SHOWN_CHARS = 80
+_NEVER_MIXED = frozenset({"api", "model", "system_prompt"})
 
 
 def settings_of(llm: ChatTammaOpenAI, api: str | None) -> dict[str, Any]:
@@ -43,23 +44,29 @@ def _plain(value: object) -> object:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def check_same_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuse to mix answers of different settings in one output.
+def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Compare what a batch began with and what a later process has.
 
     Args:
         before: What the batch began with.
         now: What this process has.
 
+    Returns:
+        A sentence for each difference that is borne: the lines before and after differ in it.
+
     Raises:
-        BatchConflictError: They differ.
+        BatchConflictError: They differ in what must not be mixed in one output.
     """
+    changes = []
     for name in sorted(before.keys() | now.keys()):
         old, new = before.get(name), now.get(name)
-        if old != new:
-            raise BatchConflictError(
-                f"{name}: this batch began with {old!r}, got {new!r}; go on with the same, or use "
-                "another output"
-            )
+        if old == new:
+            continue
+        change = f"{name}: this batch began with {old!r}, got {new!r}"
+        if name in _NEVER_MIXED:
+            raise BatchConflictError(f"{change}; go on with the same, or use another output")
+        changes.append(f"{change} for the lines that are left")
+    return changes
 
 
 def input_header(facts: InputFacts) -> dict[str, Any]:

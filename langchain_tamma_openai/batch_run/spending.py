@@ -1,65 +1,65 @@
-"""The budget of a batch: one purse for all processes that ever work on it."""
+"""The budget of a batch: one purse for all processes that ever work on it, kept in the journal.
+
+Before a request is sent, the journal has what was spent and what was reserved at that moment, the
+request's own upper bound included. So whenever a process is killed, the two together are no less
+than what it can have spent, and the next process begins with that.
+"""
 
 from __future__ import annotations
 
-import time
-from decimal import Decimal
-from pathlib import Path
+import json
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
+from langchain_tamma_openai.pricing_cost import plain_decimal
+
 if TYPE_CHECKING:
-    from langchain_tamma_openai.usage.budget import Budget, BudgetStatus
+    from langchain_tamma_openai.usage.budget import Budget
 
 NAME = "batch"
-_TTL_S = 60.0
 _PATIENCE_S = 30 * 86_400.0
 """A call waits in turn while only others of the batch are in its way: they will end."""
 
 
-def open_budget(limit_usd: Decimal, path: Path | None) -> Budget:
-    """Open the budget of a batch, and charge what dead processes had reserved.
-
-    Only the holder of the output's lock may do this: to it, every reservation found is one that a
-    killed process left, of a request that may have been billed.
+def open_budget(limit_usd: Decimal, spent_usd: Decimal) -> Budget:
+    """Open the budget of a batch.
 
     Args:
         limit_usd: The limit, for all processes together.
-        path: File that keeps it; None for the memory of this process.
-
-    Raises:
-        ConfigurationError: The limit is wrong, or SQLAlchemy is not installed.
-        StorageError: The file cannot be used.
+        spent_usd: What processes before this one may have spent.
     """
     from langchain_tamma_openai.usage.budget import Budget
 
-    store = None if path is None else f"sqlite:///{path}"
-    if path is not None:
-        later = Budget(
-            limit_usd,
-            store=store,
-            name=NAME,
-            reservation_ttl_s=_TTL_S,
-            clock=lambda: time.time() + 2 * _TTL_S,
-        )
-        later.status()  # sees them expired
-        later.close()
-    return Budget(
-        limit_usd, store=store, name=NAME, wait_s=_PATIENCE_S, reservation_ttl_s=_TTL_S,
-        on_alert=lambda _alert: None,
-    )  # fmt: skip
+    budget = Budget(limit_usd, name=NAME, wait_s=_PATIENCE_S, alert_thresholds=())
+    # Charged even if it is more than the limit: then nothing else fits.
+    budget.reserve(0, 0).settle(spent_usd, 0)
+    return budget
 
 
-def charge_earlier(budget: Budget, cost_usd: Decimal) -> None:
-    """Charge what the batch spent before it had a budget.
+def budget_line(budget: Budget) -> bytes:
+    """Write down what a budget has charged and reserved now.
 
     Args:
-        budget: Has charged nothing yet.
-        cost_usd: What its results cost.
+        budget: The budget.
+    """
+    status = budget.status()
+    amounts = [plain_decimal(status.spent_usd), plain_decimal(status.reserved_usd)]
+    return json.dumps({"budget": amounts}).encode() + b"\n"
+
+
+def possibly_spent(amounts: object) -> Decimal:
+    """Read what a process may have spent.
+
+    Args:
+        amounts: What it charged and what it had reserved, as in the journal.
 
     Raises:
-        BudgetExceededError: It is more than the limit.
+        ValueError: They cannot be read.
+        TypeError: They are not amounts.
     """
-    status: BudgetStatus = budget.status()
-    if cost_usd > status.spent_usd:
-        missing = cost_usd - status.spent_usd
-        budget.reserve(missing, 0).settle(missing, 0)
+    if not isinstance(amounts, list):
+        raise TypeError(amounts)
+    try:
+        return sum((Decimal(amount) for amount in amounts), Decimal(0))
+    except InvalidOperation as error:
+        raise ValueError(amounts) from error

@@ -77,17 +77,6 @@ def _reach_of_refusal(error: Exception, line: BatchLine) -> Reach:
     return Reach.EVERYONE
 
 
-def is_unreachable(error: Exception) -> bool:
-    """Whether the server could not be reached at all.
-
-    Args:
-        error: What a line failed with.
-    """
-    from langchain_tamma_openai.resilience.classify import ErrorClassifier
-
-    return ErrorClassifier().classify(error).kind is ErrorKind.CONNECTION
-
-
 def message_of(error: Exception) -> str:
     """Say in one line what stopped a run.
 
@@ -95,6 +84,9 @@ def message_of(error: Exception) -> str:
         error: What a line failed with.
     """
     from langchain_tamma_openai.redact import redact_secrets
+    from langchain_tamma_openai.resilience.classify import ErrorClassifier
 
     text = getattr(error, "message", None) or str(error) or type(error).__name__
+    if ErrorClassifier().classify(error).kind is ErrorKind.CONNECTION:
+        text = f"the server cannot be reached: {text}"
     return redact_secrets(" ".join(str(text).split()))

@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import SecretStr
 
 from langchain_tamma_openai.chat_models.mixin import Mixin
-from langchain_tamma_openai.chat_models.observing import calculator
-from langchain_tamma_openai.chat_models.run_link import labels_of
 from langchain_tamma_openai.chat_models.settings import (
     CLIENT_FIELDS,
     CONNECTION_FIELDS,
     base_url,
 )
-from langchain_tamma_openai.resilience.retry import RetryPolicy
 
 if TYPE_CHECKING:
     import httpx2
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.resilience.governors import Governors, Passage
     from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
     from langchain_tamma_openai.resilience.quota import QuotaInfo, QuotaKey, QuotaMemory
+    from langchain_tamma_openai.resilience.retry import RetryPolicy
 
 _DEFAULT_MAX_RETRIES = 2
 _NO_ACCOUNT = "no-account"
@@ -60,6 +58,8 @@ class GoverningMixin(Mixin):
     def _retry_policy(self) -> RetryPolicy:
         if self.retry is not None:
             return self.retry
+        from langchain_tamma_openai.resilience.retry import RetryPolicy
+
         retries = _DEFAULT_MAX_RETRIES if self.max_retries is None else self.max_retries
         return RetryPolicy.from_max_retries(retries)
 
@@ -135,8 +135,9 @@ class GoverningMixin(Mixin):
         _check_kind(self.usage_tracker, "accepts_usage_records", "usage_tracker", "a UsageTracker")
         from langchain_tamma_openai.usage.callbacks import ModelUsageHandler, is_handler_of
 
-        handlers = getattr(self.callbacks, "handlers", self.callbacks) or ()
-        if any(is_handler_of(handler, self.usage_tracker) for handler in handlers):
+        given = self.callbacks
+        handlers = given if given is None or isinstance(given, list) else given.handlers
+        if any(is_handler_of(handler, self.usage_tracker) for handler in handlers or ()):
             return
         handler = ModelUsageHandler(self.usage_tracker)
         if self.callbacks is None or isinstance(self.callbacks, list):
@@ -175,6 +176,8 @@ class GoverningMixin(Mixin):
         upper_usd, upper_tokens = None, None
         labels: dict[str, object] = {}
         if governors.treasury is not None:
+            from langchain_tamma_openai.chat_models.run_link import labels_of
+
             upper_usd, upper_tokens = self._upper_bound(call)
             labels = labels_of(call, link)
         need = Need(
@@ -191,6 +194,7 @@ class GoverningMixin(Mixin):
         return governors.passage(need)
 
     def _upper_bound(self, call: Call) -> tuple[Decimal | None, int | None]:
+        from langchain_tamma_openai.chat_models.observing import calculator
         from langchain_tamma_openai.pricing_region import is_regional
 
         root = base_url(self)

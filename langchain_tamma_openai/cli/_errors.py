@@ -75,6 +75,7 @@ class Ending:
         if isinstance(error, GeneratorExit):
             return False
         if error is not None:
+            error = _unwrapped(error)
             self.status = _status(error)
             _say(_text(error, debug=self.debug))
         self._flush()
@@ -120,6 +121,18 @@ def silence(stream: object) -> None:
             os.close(nowhere)
         except (OSError, ValueError):
             return
+
+
+def _unwrapped(error: BaseException) -> BaseException:
+    """Find Ctrl-C in what a library made of it, as when it came while a module was imported."""
+    if isinstance(error, CommandError | typer.Exit | SystemExit):
+        return error
+    link: BaseException | None = error
+    while link is not None and not isinstance(link, KeyboardInterrupt):
+        link = link.__cause__ or link.__context__
+    if isinstance(link, KeyboardInterrupt) or "KeyboardInterrupt" in str(error):
+        return KeyboardInterrupt()
+    return error
 
 
 def _status(error: BaseException) -> int:

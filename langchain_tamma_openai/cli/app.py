@@ -25,11 +25,15 @@ USAGE: Table = {
     "tail": "usage_tail",
     "export": "usage_export",
     "reconcile": "usage_reconcile",
+    "report": "usage_report",
 }
 COMMANDS: Table = {
+    "batch": "batch",
     "budget": {"show": "budget_show", "set": "budget_set"},
+    "chat": "chat",
     "demo": "demo",
     "doctor": "doctor",
+    "estimate": "estimate",
     "models": "models",
     "prompts": {
         "list": "prompts_list",

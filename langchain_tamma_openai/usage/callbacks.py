@@ -123,6 +123,14 @@ class UsageCallbackHandler(_UsageHandler):
 class ModelUsageHandler(UsageCallbackHandler):
     """The handler that a model has for its own tracker; it keeps no totals that nobody asks for."""
 
+    def writes_to(self, tracker: object) -> bool:
+        """Whether a tracker is its own.
+
+        Args:
+            tracker: Any tracker.
+        """
+        return self._ledger is tracker
+
     def _defer(self, run: OpenRun) -> bool:
         if run.log is None or not run.log.is_answered or is_logged(RunStatus.OK):
             return False
@@ -145,7 +153,7 @@ def is_handler_of(handler: object, tracker: object) -> bool:
         handler: Any handler.
         tracker: The tracker.
     """
-    return isinstance(handler, ModelUsageHandler) and handler._ledger is tracker
+    return isinstance(handler, ModelUsageHandler) and handler.writes_to(tracker)
 
 
 class AsyncUsageCallbackHandler(_UsageHandler, AsyncCallbackHandler):  # type: ignore[misc]

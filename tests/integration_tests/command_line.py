@@ -16,6 +16,7 @@ from langchain_tamma_openai.cli import app
 ROOT = Path(__file__).parent.parent.parent
 CLOSED = "http://127.0.0.1:9/v1"
 """A port where nobody listens."""
+_READ = ("INPUT", "PATH", "FILE")
 _OURS = ("OPENAI_", "TAMMA_", "LANGSMITH_", "LANGCHAIN_")
 
 
@@ -51,13 +52,13 @@ def takes(words: Sequence[str], option: str) -> bool:
 
 
 def arguments(words: Sequence[str], path: str) -> list[str]:
-    """Make up what a command cannot do without: paths are `path`, other texts are "x"."""
+    """Make up what a command cannot do without: what it reads is `path`, other texts are "x"."""
     made: list[str] = []
     for parameter in parameters(words):
-        if parameter.required:
-            value = path if "path" in str(parameter.type_descriptor.annotation).lower() else "x"
-            is_option = parameter.param_type_name == "option"
-            made += [parameter.opts[0], value] if is_option else [value]
+        if parameter.required and parameter.param_type_name == "option":
+            made += [parameter.opts[0], "x"]
+        elif parameter.required:
+            made.append(path if str(parameter.metavar).startswith(_READ) else "x")
     return made
 
 

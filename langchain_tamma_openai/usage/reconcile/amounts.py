@@ -1,67 +1,144 @@
-"""Compares dollars by bucket and model, as OpenAI's costs API has them."""
+"""Compares dollars by bucket, model and kind of token, as OpenAI's costs API has them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import combinations
 
+from langchain_tamma_openai.pricing_cost import Cost
 from langchain_tamma_openai.usage.money import add_exactly, sum_exactly
-from langchain_tamma_openai.usage.reconcile.buckets import (
-    Span,
-    boundary_note,
-    find_span,
-    span_of,
-    stale,
-    total,
-)
-from langchain_tamma_openai.usage.reconcile.calls import left_out
+from langchain_tamma_openai.usage.reconcile.drifts import shift_note
+from langchain_tamma_openai.usage.reconcile.explain import Explainer
 from langchain_tamma_openai.usage.reconcile.export import Row
-from langchain_tamma_openai.usage.reconcile.ledger import LedgerCall, Pricer
-from langchain_tamma_openai.usage.reconcile.names import BATCH, STANDARD, model_of
+from langchain_tamma_openai.usage.reconcile.ledger import (
+    KINDS,
+    LedgerCall,
+    Pricer,
+    has_parts,
+    usd_by_kind,
+)
+from langchain_tamma_openai.usage.reconcile.names import (
+    ALL,
+    STANDARD,
+    LineItem,
+    read_line_item,
+)
 from langchain_tamma_openai.usage.reconcile.result import Drift, DriftKind
+from langchain_tamma_openai.usage.reconcile.rounding import Rounding
+from langchain_tamma_openai.usage.reconcile.spans import Shifts, Span, Spans, span_of
 
-_TIERS = (STANDARD, "flex", "priority", BATCH)
-_EXACT_DIGITS = 9
-_MOST_COMBINATIONS = 200_000
-_LARGEST_SET = 4
-_Worths = list[tuple[LedgerCall, Decimal]]
+_COARSE = {
+    "cached_input": "input",
+    "cache_write": "input",
+    "input_audio": "input",
+    "output_audio": "output",
+}
+_NOTHING = Decimal(0)
+_Key = tuple[Span, str | None, str | None]
 
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """What both sides have for one bucket and model.
+    """What both sides have for one bucket, model and tier.
 
     Attributes:
         span: The bucket.
-        model: None where the file is not split by line items.
-        billed: The provider's amounts by line item.
-        lines: How many amounts; each may be rounded.
+        model: None where the file is not split by model.
+        tier: None where the file is not split by tier.
+        kinds: The kinds of tokens that the file tells apart.
+        billed: The provider's amounts by kind.
+        slack: By how much each may be off.
+        recorded: The ledger's amounts by kind.
         calls: Those of the ledger.
+        unseen: Calls of the ledger whose answers were never seen.
     """
 
     span: Span
     model: str | None
+    tier: str | None
+    kinds: tuple[str, ...]
     billed: dict[str, Decimal] = field(default_factory=dict)
-    lines: int = 0
+    slack: dict[str, Decimal] = field(default_factory=dict)
+    recorded: dict[str, Decimal] = field(default_factory=dict)
     calls: list[LedgerCall] = field(default_factory=list)
+    unseen: list[LedgerCall] = field(default_factory=list)
+
+    def bill(self, kind: str, usd: Decimal, slack: Decimal) -> None:
+        """Count what the provider has.
+
+        Args:
+            kind: Of token.
+            usd: The amount.
+            slack: By how much it may be off.
+        """
+        place = self.place(kind)
+        self.billed[place] = add_exactly(self.billed.get(place, _NOTHING), usd)
+        self.slack[place] = add_exactly(self.slack.get(place, _NOTHING), slack)
+
+    def add(self, call: LedgerCall) -> None:
+        """Count a call of the ledger."""
+        (self.calls if call.is_known else self.unseen).append(call)
+        self._change(call, 1)
+
+    def remove(self, call: LedgerCall) -> None:
+        """Count it no more."""
+        (self.calls if call.is_known else self.unseen).remove(call)
+        self._change(call, -1)
+
+    def _change(self, call: LedgerCall, sign: int) -> None:
+        for kind, usd in self.split(call.cost).items():
+            self.recorded[kind] = add_exactly(self.recorded.get(kind, _NOTHING), sign * usd)
+
+    def split(self, cost: Cost | None) -> dict[str, Decimal]:
+        """Split a cost into the kinds that the file tells apart.
+
+        Args:
+            cost: Of a call; None when it is not known.
+        """
+        found = dict.fromkeys(self.kinds, _NOTHING)
+        if cost is not None and cost.total_usd is not None:
+            for kind, usd in usd_by_kind(cost).items():
+                place = self.place(kind)
+                found[place] = add_exactly(found[place], usd)
+        return found
+
+    def place(self, kind: str) -> str:
+        """Name the kind under which the file has a kind of token.
+
+        Args:
+            kind: As costs have it.
+        """
+        kind = KINDS.get(kind, kind)
+        if kind in self.kinds:
+            return kind
+        coarse = _COARSE.get(kind, kind)
+        return coarse if coarse in self.kinds else self.kinds[0]
 
     @property
-    def provider_usd(self) -> Decimal:
-        """The provider's sum."""
-        return sum_exactly(self.billed.values())
+    def missing(self) -> dict[str, Decimal]:
+        """By how much the provider's amounts are larger."""
+        return {
+            kind: add_exactly(self.billed.get(kind, _NOTHING), -self.recorded.get(kind, _NOTHING))
+            for kind in self.kinds
+        }
 
-    @property
-    def ledger_usd(self) -> Decimal:
-        """The ledger's sum of what it knows the price of."""
-        return sum_exactly(call.usd for call in self.calls if call.usd is not None)
+    def agrees(self) -> bool:
+        """Whether both sides have the same."""
+        return all(abs(usd) <= self.tolerance(kind) for kind, usd in self.missing.items())
 
-    @property
-    def missing_usd(self) -> Decimal:
-        """By how much the provider's sum is larger."""
-        return add_exactly(self.provider_usd, -self.ledger_usd)
+    def tolerance(self, kind: str) -> Decimal:
+        """Say by how much an amount may be off.
+
+        Args:
+            kind: Of token.
+        """
+        return self.slack.get(kind, _NOTHING) + Decimal("1e-11")
+
+    def distance(self) -> float:
+        """How far the two sides are apart."""
+        return float(sum(map(abs, self.missing.values())))
 
 
 class AmountMatch:
@@ -69,227 +146,109 @@ class AmountMatch:
 
     Attributes:
         matched: How many calls agree.
+        compared: The calls of the ledger that the file is about.
         notes: What was allowed for.
     """
 
-    def __init__(
-        self, rows: Sequence[Row], calls: Iterable[LedgerCall], pricer: Pricer, digits: int
-    ) -> None:
+    def __init__(self, rows: Sequence[Row], calls: Iterable[LedgerCall], pricer: Pricer) -> None:
         """Put both sides into accounts.
 
         Args:
             rows: The provider's.
             calls: Those of the ledger.
             pricer: Knows prices.
-            digits: How many digits the provider's amounts have after the point.
         """
+        listed = list(calls)
         self._pricer = pricer
-        self._unit = Decimal(1).scaleb(-min(digits, _EXACT_DIGITS)) / 2
-        self._by_model = any(row.line_item or row.model for row in rows)
-        self._accounts: dict[tuple[Span, str | None], Account] = {}
+        self._spans = Spans(rows)
+        self._rounding = Rounding(row.usd for row in rows if row.usd is not None)
         self._others: dict[str, list[Row]] = defaultdict(list)
+        self._foreign = [row for row in rows if row.foreign is not None]
+        items = self._items(rows, {call.model for call in listed if call.model is not None})
+        self._by_model = any(item is not None for _, item in items)
+        self._by_tier = any(item is not None and item.tier is not None for _, item in items)
+        self._kinds = self._kinds_of(items, listed)
+        self._accounts: dict[_Key, Account] = {}
+        self._fill(items, listed)
         self.matched = 0
-        self.notes: list[str] = []
-        self._fill(rows, list(calls))
 
-    def _fill(self, rows: Sequence[Row], calls: list[LedgerCall]) -> None:
-        used = {call.model for call in calls}
-        spans = sorted({span for row in rows if (span := span_of(row)) is not None})
+    def _items(self, rows: Sequence[Row], known: set[str]) -> list[tuple[Row, LineItem | None]]:
+        """Read what each amount is for, and put aside what is not for tokens."""
+        found: list[tuple[Row, LineItem | None]] = []
         for row in rows:
-            span, model = span_of(row), _model_of(row)
-            if span is None or row.usd is None:
+            if row.usd is None:
                 continue
-            if self._by_model and not _is_of_tokens(model, row.line_item, used):
-                self._others[row.line_item or "other"].append(row)
+            item = LineItem(row.model, ALL, row.tier) if row.model else None
+            if row.line_item is not None:
+                text = row.line_item if row.model is None else f"{row.model}, {row.line_item}"
+                item = read_line_item(row.line_item, known) or (
+                    read_line_item(text, known) if row.model is not None else None
+                )
+                if item is None:
+                    self._others[row.line_item].append(row)
+                    continue
+            found.append((row, item))
+        return found
+
+    @staticmethod
+    def _kinds_of(
+        items: Iterable[tuple[Row, LineItem | None]], calls: Iterable[LedgerCall]
+    ) -> tuple[str, ...]:
+        """Give the kinds that both sides can tell apart."""
+        kinds = {ALL if item is None else item.kind for _, item in items}
+        ours = {kind for call in calls if call.cost is not None for kind in usd_by_kind(call.cost)}
+        if ALL in kinds | ours or not kinds:
+            return (ALL,)
+        known = (call.cost for call in calls if call.usd is not None)
+        if not all(has_parts(cost) for cost in known if cost is not None):
+            kinds = {_COARSE.get(kind, kind) for kind in kinds}
+        return tuple(sorted(kinds | {"input", "output"}))
+
+    def _fill(self, items: list[tuple[Row, LineItem | None]], calls: list[LedgerCall]) -> None:
+        for row, item in items:
+            if item is None and self._by_model:
+                self._others["no line item"].append(row)
                 continue
-            account = self._account(span, model if self._by_model else None)
-            item = row.line_item or row.model or ""
-            account.billed[item] = add_exactly(account.billed.get(item, Decimal(0)), row.usd)
-            account.lines += 1
+            span = span_of(row)
+            if span is not None and row.usd is not None:
+                model = None if item is None else item.model
+                tier = None if item is None else item.tier
+                account = self._account(span, model, tier or STANDARD)
+                kind = ALL if item is None else item.kind
+                account.bill(kind, row.usd, self._rounding.slack(row.usd))
+        shifts = Shifts(self._home)
         for call in calls:
-            if (span := find_span(spans, call.started_at)) is not None:
-                self._account(span, call.model if self._by_model else None).calls.append(call)
-        self._spans = spans
+            shifts.put(call, self._spans.homes(call))
+        shifts.settle()
+        self.notes = shift_note(shifts.moved)
+        self.compared = [call for each in self._accounts.values() for call in each.calls]
 
-    def _account(self, span: Span, model: str | None) -> Account:
-        return self._accounts.setdefault((span, model), Account(span, model))
+    def _home(self, call: LedgerCall, span: Span) -> Account:
+        return self._account(span, call.model if self._by_model else None, call.tier)
 
-    def _agrees(self, account: Account) -> bool:
-        return abs(account.missing_usd) <= self._slack(account)
-
-    def _slack(self, account: Account) -> Decimal:
-        """Every amount of the provider may be rounded."""
-        return self._unit * max(account.lines, 1) + Decimal("1e-9")
+    def _account(self, span: Span, model: str | None, tier: str) -> Account:
+        key = (span, model, tier if self._by_tier else None)
+        if key not in self._accounts:
+            self._accounts[key] = Account(*key, self._kinds)
+        return self._accounts[key]
 
     # --- what differs ---
 
     def drifts(self) -> Iterator[Drift]:
         """Give the differences."""
-        self._allow_for_boundaries()
-        for account in list(self._accounts.values()):
-            before = len(account.calls)
-            if self._agrees(account):
-                self.matched += before
-            else:
-                found = list(self._of_account(account))
-                yield from found
-                told = sum(len(drift.calls) for drift in found)
-                self.matched += max(0, before - told)
+        explainer = Explainer(self._pricer)
+        for account in self._accounts.values():
+            if account.agrees() and all(call.usd is not None for call in account.calls):
+                self.matched += len(account.calls)
+                continue
+            found = list(explainer.drifts(account))
+            yield from found
+            told = {name for drift in found for name in drift.calls}
+            self.matched += sum(call.name not in told for call in account.calls)
         for item, rows in self._others.items():
             yield _other_service(item, rows)
-
-    def _allow_for_boundaries(self) -> None:
-        moved = 0
-        for account in list(self._accounts.values()):
-            for call in list(account.calls):
-                if call.ended_at < account.span[1] or self._agrees(account):
-                    continue
-                span = find_span(self._spans, max(call.ended_at, account.span[1]))
-                if span is None:
-                    continue
-                target = self._account(span, account.model)
-                before = abs(account.missing_usd) + abs(target.missing_usd)
-                account.calls.remove(call)
-                target.calls.append(call)
-                if abs(account.missing_usd) + abs(target.missing_usd) < before:
-                    moved += 1
-                else:
-                    target.calls.remove(call)
-                    account.calls.append(call)
-        if moved:
-            self.notes.append(boundary_note(moved))
-
-    def _of_account(self, account: Account) -> Iterator[Drift]:
-        """Explain what an account lacks: unpriced calls, prices, tiers, calls, in this order."""
-        missing = account.missing_usd
-        if drift := self._unpriced(account):
-            yield drift
-            missing = add_exactly(missing, -(drift.provider_usd or Decimal(0)))
-        if drift := self._price_drift(account, missing):
-            yield drift
-            missing = add_exactly(missing, -(drift.difference_usd or Decimal(0)))
-        if abs(missing) <= self._slack(account):
-            return
-        yield from self._moved_or_missing(account, missing)
-
-    def _unpriced(self, account: Account) -> Drift | None:
-        calls = [call for call in account.calls if call.usd is None]
-        if not calls:
-            return None
-        worth = total(self._pricer.of_call(call) for call in calls)
-        return Drift(
-            DriftKind.NO_PRICE,
-            provider_usd=account.missing_usd if worth is None else worth,
-            requests=len(calls),
-            model=account.model,
-            start=account.span[0],
-            end=account.span[1],
-            calls=tuple(call.name for call in calls),
-        )
-
-    def _price_drift(self, account: Account, missing: Decimal) -> Drift | None:
-        """Take prices known today for the cause, where they bring both sides nearer."""
-        for drift in stale(account.calls, self._pricer, account.span, account.model):
-            change = drift.difference_usd or Decimal(0)
-            if abs(add_exactly(missing, -change)) < abs(missing):
-                return drift
-        return None
-
-    def _moved_or_missing(self, account: Account, missing: Decimal) -> Iterator[Drift]:
-        """Take the fewest calls that explain the rest, left out or billed at another tier."""
-        causes: dict[str | None, _Worths] = {}
-        if missing < 0:
-            causes[None] = [(call, -call.usd) for call in account.calls if call.usd is not None]
-        for tier in _TIERS:
-            causes[tier] = [
-                (call, change)
-                for call in account.calls
-                if (change := self._change(call, tier)) is not None
-            ]
-        cause, calls = _fewest(causes, missing, self._slack(account))
-        if not calls:
-            yield self._unnamed(account, missing)
-        elif cause is None:
-            yield from (left_out(call, *account.span) for call in calls)
-        else:
-            yield self._moved(account, calls, cause)
-
-    def _change(self, call: LedgerCall, tier: str) -> Decimal | None:
-        """Say by how much a call is dearer at another tier."""
-        if call.usd is None or tier == call.tier:
-            return None
-        known = self._pricer.of_call(call, tier)
-        now = self._pricer.of_call(call)
-        return None if known is None or now is None else add_exactly(known, -now)
-
-    def _moved(self, account: Account, calls: list[LedgerCall], tier: str) -> Drift:
-        return Drift(
-            DriftKind.WRONG_SERVICE_TIER,
-            provider_usd=total(self._pricer.of_call(call, tier) for call in calls),
-            ledger_usd=total(self._pricer.of_call(call) for call in calls),
-            requests=len(calls),
-            model=account.model,
-            service_tier=tier,
-            recorded_tier=calls[0].tier,
-            start=account.span[0],
-            end=account.span[1],
-            calls=tuple(call.name for call in calls),
-        )
-
-    @staticmethod
-    def _unnamed(account: Account, missing: Decimal) -> Drift:
-        is_more = missing > 0
-        return Drift(
-            DriftKind.MISSING_IN_LEDGER if is_more else DriftKind.MISSING_AT_PROVIDER,
-            provider_usd=missing if is_more else Decimal(0),
-            ledger_usd=Decimal(0) if is_more else -missing,
-            model=account.model,
-            start=account.span[0],
-            end=account.span[1],
-            detail="the file has no calls to name them by",
-        )
-
-
-def _fewest(
-    causes: Mapping[str | None, _Worths], goal: Decimal, slack: Decimal
-) -> tuple[str | None, list[LedgerCall]]:
-    """Find the cause that explains an amount with the fewest calls, or with all there are."""
-    tried = 0
-    for size in range(1, _LARGEST_SET + 1):
-        for cause, worths in causes.items():
-            for chosen in combinations(worths, size):
-                tried += 1
-                if tried > _MOST_COMBINATIONS:
-                    return _all(causes, goal, slack)
-                if abs(add_exactly(sum_exactly(worth for _, worth in chosen), -goal)) <= slack:
-                    return cause, [call for call, _ in chosen]
-    return _all(causes, goal, slack)
-
-
-def _all(
-    causes: Mapping[str | None, _Worths], goal: Decimal, slack: Decimal
-) -> tuple[str | None, list[LedgerCall]]:
-    for cause, worths in causes.items():
-        if worths and abs(add_exactly(sum_exactly(w for _, w in worths), -goal)) <= slack:
-            return cause, [call for call, _ in worths]
-    return None, []
-
-
-def _model_of(row: Row) -> str | None:
-    if row.model is not None:
-        return row.model
-    return model_of((row.line_item or "").split(",")[0])
-
-
-def _is_of_tokens(model: str | None, line_item: str | None, used: set[str | None]) -> bool:
-    """Whether an amount is for tokens of a chat model."""
-    from langchain_tamma_openai.models import ModelCatalog
-
-    if model in used:
-        return True
-    words = (line_item or "").lower()
-    is_named = "input" in words or "output" in words or "," not in words
-    return model is not None and is_named and ModelCatalog().get(model).known
+        for row in self._foreign:
+            yield _foreign(row)
 
 
 def _other_service(item: str, rows: Sequence[Row]) -> Drift:
@@ -299,4 +258,15 @@ def _other_service(item: str, rows: Sequence[Row]) -> Drift:
         start=min((row.start for row in rows if row.start), default=None),
         end=max((row.end for row in rows if row.end), default=None),
         detail=item,
+    )
+
+
+def _foreign(row: Row) -> Drift:
+    return Drift(
+        DriftKind.CURRENCY,
+        provider_usd=None,
+        model=row.model,
+        start=row.start,
+        end=row.end,
+        detail=" ".join(filter(None, (row.foreign, row.line_item))),
     )

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import reduce
 
-from langchain_tamma_openai.usage.money import add_exactly
-from langchain_tamma_openai.usage.reconcile.calls import left_out, same_amount
+from langchain_tamma_openai.usage.reconcile.drifts import (
+    left_out,
+    moved,
+    shift_note,
+    stale,
+)
 from langchain_tamma_openai.usage.reconcile.export import Row
 from langchain_tamma_openai.usage.reconcile.ledger import LedgerCall, Pricer
-from langchain_tamma_openai.usage.reconcile.names import STANDARD
+from langchain_tamma_openai.usage.reconcile.names import BATCH, STANDARD
 from langchain_tamma_openai.usage.reconcile.result import Drift, DriftKind
-from langchain_tamma_openai.wire.usage import TokenUsage
+from langchain_tamma_openai.usage.reconcile.search import LARGEST, Sums, Vector
+from langchain_tamma_openai.usage.reconcile.spans import Shifts, Span, Spans, span_of
 
-Span = tuple[datetime, datetime]
-_Key = tuple[Span, str | None, str | None]
 _COUNTED = (
     "input_tokens",
     "output_tokens",
@@ -28,46 +29,101 @@ _COUNTED = (
     "output_audio_tokens",
     "reasoning_tokens",
 )
+_Key = tuple[Span, str | None, str | None]
 
 
 @dataclass(slots=True, eq=False)
-class Cell:
+class TokenCell:
     """What both sides have for one bucket, model and tier.
 
     Attributes:
         span: The bucket.
         model: None where the file is not split by model.
         tier: None where the file is not split by tier.
-        requests: The provider's.
-        tokens: The provider's.
+        kinds: The kinds of tokens that are compared.
+        counts_requests: Whether the file counts calls.
+        missing: By how much the provider has more: calls, then tokens by kind.
         calls: Those of the ledger.
+        unseen: Calls of the ledger whose answers were never seen.
     """
 
     span: Span
     model: str | None
     tier: str | None
-    requests: int = 0
-    tokens: TokenUsage = field(default_factory=TokenUsage)
+    kinds: tuple[str, ...]
+    counts_requests: bool
+    missing: list[int] = field(default_factory=list)
     calls: list[LedgerCall] = field(default_factory=list)
+    unseen: list[LedgerCall] = field(default_factory=list)
 
-    def missing(self, counted: frozenset[str]) -> tuple[int, dict[str, int]]:
-        """Say by how many requests and tokens the provider has more.
+    def __post_init__(self) -> None:
+        """Begin with nothing."""
+        self.missing = [0] * (1 + len(self.kinds))
+
+    def vector(self, call: LedgerCall) -> Vector:
+        """Count a call: itself, then its tokens by kind.
 
         Args:
-            counted: The kinds of tokens that the file has.
+            call: The call.
         """
-        ours = reduce(TokenUsage.__add__, (call.tokens for call in self.calls), TokenUsage())
-        tokens = {
-            kind: getattr(self.tokens, kind) - getattr(ours, kind)
-            for kind in _COUNTED
-            if kind in counted
-        }
-        return self.requests - len(self.calls), tokens
+        return (
+            1 if self.counts_requests else 0,
+            *(getattr(call.tokens, kind) for kind in self.kinds),
+        )
 
-    def agrees(self, counted: frozenset[str]) -> bool:
+    def bill(self, row: Row) -> None:
+        """Count what the provider has.
+
+        Args:
+            row: A line of the file with tokens.
+        """
+        billed = (row.requests or 0, *(getattr(row.tokens, kind) for kind in self.kinds))
+        self._change(billed, 1)
+
+    def add(self, call: LedgerCall) -> None:
+        """Count a call of the ledger."""
+        if not call.is_known:
+            self.unseen.append(call)
+            return
+        self.calls.append(call)
+        self._change(self.vector(call), -1)
+
+    def remove(self, call: LedgerCall) -> None:
+        """Count it no more."""
+        if not call.is_known:
+            self.unseen.remove(call)
+            return
+        self.calls.remove(call)
+        self._change(self.vector(call), 1)
+
+    def _change(self, by: Iterable[int], sign: int) -> None:
+        self.missing = [a + sign * b for a, b in zip(self.missing, by, strict=True)]
+
+    @property
+    def requests(self) -> int:
+        """By how many calls the provider has more."""
+        return self.missing[0]
+
+    @property
+    def tokens(self) -> dict[str, int]:
+        """By how many tokens the provider has more, by kind."""
+        return dict(zip(self.kinds, self.missing[1:], strict=True))
+
+    def agrees(self) -> bool:
         """Whether both sides have the same."""
-        requests, tokens = self.missing(counted)
-        return requests == 0 and not any(tokens.values())
+        return not any(self.missing)
+
+    def distance(self) -> float:
+        """How far the two sides are apart."""
+        return sum(map(abs, self.missing))
+
+    def sizes(self, wanted: int) -> Iterable[int]:
+        """Say how many calls a difference may consist of.
+
+        Args:
+            wanted: How many calls it is, where the file counts them.
+        """
+        return (wanted,) if self.counts_requests else range(1, LARGEST + 1)
 
 
 class BucketMatch:
@@ -87,156 +143,126 @@ class BucketMatch:
             pricer: Knows prices.
         """
         self._pricer = pricer
-        self._counted = frozenset[str]().union(*(row.counted for row in rows))
+        self._spans = Spans(rows)
+        counted = frozenset[str]().union(*(row.counted for row in rows))
+        self._kinds = tuple(kind for kind in _COUNTED if kind in counted)
+        self._counts_requests = any(row.requests is not None for row in rows)
         self._by_model = any(row.model is not None for row in rows)
         self._by_tier = any(row.tier is not None for row in rows)
-        self._spans = sorted({span for row in rows if (span := span_of(row)) is not None})
-        self._cells: dict[_Key, Cell] = {}
+        self._by_batch = any(row.batch is not None for row in rows)
+        self._cells: dict[_Key, TokenCell] = {}
+        self._fill(rows, list(calls))
         self.matched = 0
-        self.notes: list[str] = []
-        self._fill(rows, calls)
 
-    def _fill(self, rows: Sequence[Row], calls: Iterable[LedgerCall]) -> None:
+    def _fill(self, rows: Sequence[Row], calls: Sequence[LedgerCall]) -> None:
         for row in rows:
             if (span := span_of(row)) is not None and row.tokens is not None:
-                cell = self._cell(
-                    span, row.model, row.tier or (STANDARD if self._by_tier else None)
-                )
-                cell.requests += row.requests
-                cell.tokens += row.tokens
+                self._cell(span, row.model, self._shelf(row.tier, row.batch)).bill(row)
+        shifts = Shifts(self._home)
         for call in calls:
-            if (span := find_span(self._spans, call.started_at)) is not None:
-                self._home(call, span).calls.append(call)
+            shifts.put(call, self._spans.homes(call))
+        shifts.settle()
+        self.notes = shift_note(shifts.moved)
+        self.compared = [call for cell in self._cells.values() for call in cell.calls]
 
-    def _home(self, call: LedgerCall, span: Span) -> Cell:
-        model = call.model if self._by_model else None
-        return self._cell(span, model, call.tier if self._by_tier else None)
+    def _shelf(self, tier: str | None, batch: bool | None) -> str | None:  # noqa: FBT001 - as the row has it
+        """Name the tier under which calls are compared; None where the file does not tell."""
+        if not self._by_tier and not self._by_batch:
+            return None
+        if batch and self._by_batch:
+            return BATCH
+        return (tier or STANDARD) if self._by_tier else STANDARD
 
-    def _cell(self, span: Span, model: str | None, tier: str | None) -> Cell:
+    def _home(self, call: LedgerCall, span: Span) -> TokenCell:
+        is_batch = call.tier == BATCH
+        shelf = self._shelf(None if is_batch else call.tier, is_batch)
+        return self._cell(span, call.model if self._by_model else None, shelf)
+
+    def _cell(self, span: Span, model: str | None, tier: str | None) -> TokenCell:
         key = (span, model, tier)
-        return self._cells.setdefault(key, Cell(*key))
+        if key not in self._cells:
+            self._cells[key] = TokenCell(*key, self._kinds, self._counts_requests)
+        return self._cells[key]
 
     # --- what differs ---
 
     def drifts(self) -> Iterator[Drift]:
         """Give the differences."""
-        self._allow_for_boundaries()
         for cells in self._families():
-            yield from self._of_family(cells)
+            yield from self._moves(cells)
+            for cell in cells:
+                yield from self._rest(cell)
         for cell in self._cells.values():
-            yield from self._stale(cell)
-            self.matched += len(cell.calls) if cell.agrees(self._counted) else 0
+            yield from stale(cell.calls, self._pricer, cell.span, cell.model)
+            self.matched += len(cell.calls) if cell.agrees() else 0
 
-    def _families(self) -> list[list[Cell]]:
-        """Put the tiers of one bucket and model together."""
-        families: dict[tuple[Span, str | None], list[Cell]] = defaultdict(list)
+    def _families(self) -> list[list[TokenCell]]:
+        """Put the cells of one bucket together."""
+        families: dict[Span, list[TokenCell]] = defaultdict(list)
         for cell in self._cells.values():
-            families[cell.span, cell.model].append(cell)
+            families[cell.span].append(cell)
         return list(families.values())
 
-    def _allow_for_boundaries(self) -> None:
-        """Move calls that were under way at a boundary to where the provider counts them."""
-        moved = 0
-        for cell in list(self._cells.values()):
-            for call in list(cell.calls):
-                if call.ended_at < cell.span[1] or cell.agrees(self._counted):
-                    continue
-                span = find_span(self._spans, max(call.ended_at, cell.span[1]))
-                if span is not None and self._move_if_better(call, cell, self._home(call, span)):
-                    moved += 1
-        if moved:
-            self.notes.append(boundary_note(moved))
+    # --- calls that are billed in another cell ---
 
-    def _move_if_better(self, call: LedgerCall, source: Cell, target: Cell) -> bool:
-        before = self._distance(source) + self._distance(target)
-        source.calls.remove(call)
-        target.calls.append(call)
-        if self._distance(source) + self._distance(target) < before:
-            return True
-        target.calls.remove(call)
-        source.calls.append(call)
-        return False
+    def _moves(self, cells: Sequence[TokenCell]) -> Iterator[Drift]:
+        """Find calls that the provider billed at another tier, or for another model."""
+        for choose in (_to_fit_both, _to_fit_one, _nearest):
+            pairs = [
+                (a, b)
+                for a in cells
+                for b in cells
+                if a is not b
+                and not a.agrees()
+                and not b.agrees()
+                and (a.model == b.model or choose is _to_fit_both)
+            ]
+            for source, target in sorted(pairs, key=lambda pair: pair[0].model != pair[1].model):
+                if not source.agrees() and not target.agrees() and (got := choose(source, target)):
+                    yield self._moved(source, target, got)
 
-    def _distance(self, cell: Cell) -> int:
-        requests, tokens = cell.missing(self._counted)
-        return abs(requests) + sum(map(abs, tokens.values()))
-
-    def _of_family(self, cells: list[Cell]) -> Iterator[Drift]:
-        short = [cell for cell in cells if cell.missing(self._counted)[0] > 0]
-        long = [cell for cell in cells if cell.missing(self._counted)[0] < 0]
-        for source in long:
-            for target in short:
-                yield from self._tier_moves(source, target)
-        for cell in cells:
-            yield from self._rest(cell)
-
-    def _tier_moves(self, source: Cell, target: Cell) -> Iterator[Drift]:
-        """Find calls that the provider billed at another tier than they were recorded at."""
-        number = min(-source.missing(self._counted)[0], target.missing(self._counted)[0])
-        if number <= 0:
-            return
-        calls = self._that_fill(source, target, number)
-        if not calls:
-            return
-        billed = [self._pricer.of_call(call, target.tier) for call in calls]
-        yield Drift(
-            DriftKind.WRONG_SERVICE_TIER,
-            provider_usd=total(billed),
-            ledger_usd=total([call.usd for call in calls]),
-            requests=len(calls),
-            model=source.model,
-            service_tier=target.tier,
-            recorded_tier=source.tier,
-            start=source.span[0],
-            end=source.span[1],
-            calls=tuple(call.name for call in calls),
-        )
+    def _moved(self, source: TokenCell, target: TokenCell, calls: list[LedgerCall]) -> Drift:
         for call in calls:
-            source.calls.remove(call)
-            target.calls.append(call)
+            source.remove(call)
+            target.add(call)
+        tier = target.tier if target.tier != source.tier else None
+        model = target.model if target.model != source.model else None
+        return moved(calls, self._pricer, source.span, tier=tier, model=model)
 
-    def _that_fill(self, source: Cell, target: Cell, number: int) -> list[LedgerCall]:
-        """Choose the calls whose move mends both cells most."""
-        _, wanted = target.missing(self._counted)
-        if number == len(source.calls):
-            return list(source.calls)
-        exact = subset(source.calls, number, wanted)
-        if exact:
-            return exact
-        by_distance = sorted(
-            source.calls,
-            key=lambda call: sum(
-                abs(getattr(call.tokens, kind) - count / number) for kind, count in wanted.items()
-            ),
-        )
-        return by_distance[:number]
+    # --- calls that only one side has ---
 
-    def _rest(self, cell: Cell) -> Iterator[Drift]:
-        requests, tokens = cell.missing(self._counted)
-        if requests < 0:
-            yield from self._not_billed(cell, -requests)
-            requests, tokens = cell.missing(self._counted)
-        if requests > 0 or (requests == 0 and any(tokens.values())):
-            yield self._difference(cell, requests, tokens)
+    def _rest(self, cell: TokenCell) -> Iterator[Drift]:
+        yield from self._not_billed(cell)
+        if cell.requests > 0 and 0 < len(cell.unseen) <= cell.requests:
+            yield self._difference(cell, DriftKind.ESTIMATED_RECORD, cell.unseen)
+        elif not cell.agrees():
+            yield self._difference(cell, *self._kind(cell))
 
-    def _not_billed(self, cell: Cell, number: int) -> Iterator[Drift]:
-        _, tokens = cell.missing(self._counted)
-        wanted = {kind: -count for kind, count in tokens.items()}
-        found = subset(cell.calls, number, wanted)
-        guessed = sorted(cell.calls, key=lambda call: not call.is_estimate)[:number]
-        for call in found or guessed:
-            yield left_out(call, *cell.span)
-            cell.calls.remove(call)
+    def _not_billed(self, cell: TokenCell) -> Iterator[Drift]:
+        if cell.requests < 0 or (not self._counts_requests and max(cell.missing) <= 0):
+            found = _subset(cell, [-each for each in cell.missing], -cell.requests)
+            guessed = sorted(cell.calls, key=lambda call: not call.is_estimate)[: -cell.requests]
+            for call in found or guessed:
+                cell.remove(call)
+                yield left_out(call, *cell.span, others=cell.calls)
 
-    def _difference(self, cell: Cell, requests: int, tokens: dict[str, int]) -> Drift:
-        estimates = [call.name for call in cell.calls if call.is_estimate]
-        kind = DriftKind.MISSING_IN_LEDGER
-        if requests == 0:
-            kind = DriftKind.ESTIMATED_RECORD if estimates else DriftKind.TOKEN_MISMATCH
+    def _kind(self, cell: TokenCell) -> tuple[DriftKind, list[LedgerCall]]:
+        if cell.requests > 0 or (not self._counts_requests and min(cell.missing) >= 0):
+            return DriftKind.MISSING_IN_LEDGER, []
+        estimates = [call for call in cell.calls if call.is_estimate]
+        if estimates:
+            return DriftKind.ESTIMATED_RECORD, estimates
+        return DriftKind.TOKEN_MISMATCH, []
+
+    def _difference(self, cell: TokenCell, kind: DriftKind, calls: list[LedgerCall]) -> Drift:
+        tokens = cell.tokens
+        words = [f"{name} {n:+,}" for name, n in tokens.items() if n]
+        if kind is DriftKind.ESTIMATED_RECORD and calls and not calls[0].is_known:
+            words.insert(0, "sent, and the answer was never seen")
         return Drift(
             kind,
             provider_usd=self._worth(cell, tokens),
-            requests=requests,
+            requests=max(cell.requests, 0),
             input_tokens=tokens.get("input_tokens", 0),
             output_tokens=tokens.get("output_tokens", 0),
             model=cell.model,
@@ -244,132 +270,56 @@ class BucketMatch:
             recorded_tier=cell.tier,
             start=cell.span[0],
             end=cell.span[1],
-            calls=tuple(estimates) if requests == 0 else (),
-            detail="; ".join(f"{name} {n:+,}" for name, n in tokens.items() if n),
+            calls=tuple(call.name for call in calls),
+            detail="; ".join(words),
         )
 
-    def _worth(self, cell: Cell, tokens: dict[str, int]) -> Decimal | None:
+    def _worth(self, cell: TokenCell, tokens: dict[str, int]) -> Decimal | None:
         """Price tokens, of which there may be fewer than none."""
         if cell.model is None:
             return None
-        more = {kind: max(count, 0) for kind, count in tokens.items()}
-        fewer = {kind: max(-count, 0) for kind, count in tokens.items()}
         served = next((call.served for call in cell.calls), cell.model)
-        sides = [
-            self._pricer.usd(_usage(side), served, cell.tier or STANDARD, cell.span[0])
-            for side in (more, fewer)
-        ]
-        return None if None in sides else add_exactly(sides[0], -sides[1])  # type: ignore[arg-type,operator]  # neither is None
-
-    def _stale(self, cell: Cell) -> Iterator[Drift]:
-        """Find calls whose recorded cost is not that of the prices known today."""
-        yield from stale(cell.calls, self._pricer, cell.span, cell.model)
+        tier = cell.tier or STANDARD
+        return self._pricer.of_counts(tokens, served, tier, cell.span[0], cell.requests)
 
 
-def stale(
-    calls: Iterable[LedgerCall], pricer: Pricer, span: Span, model: str | None
-) -> Iterator[Drift]:
-    """Find calls whose recorded cost is not that of the prices known today.
-
-    Args:
-        calls: Those of one bucket and model.
-        pricer: Knows prices.
-        span: The bucket.
-        model: Its name; None for any.
-    """
-    found = [
-        (call, known)
-        for call in calls
-        if call.usd is not None
-        and call.source != "user"
-        and (known := pricer.of_call(call)) is not None
-        and not same_amount(known, call.usd)
-    ]
-    if found:
-        yield Drift(
-            DriftKind.STALE_PRICE,
-            provider_usd=total([known for _, known in found]),
-            ledger_usd=total([call.usd for call, _ in found]),
-            requests=len(found),
-            model=model,
-            start=span[0],
-            end=span[1],
-            calls=tuple(call.name for call, _ in found),
-        )
+def _subset(cell: TokenCell, goal: Sequence[int], number: int) -> list[LedgerCall]:
+    """Find so many calls of a cell that have exactly these counts together."""
+    sums = Sums([cell.vector(call) for call in cell.calls])
+    for size in cell.sizes(number):
+        if (found := sums.find(tuple(goal), size)) is not None:
+            return [cell.calls[place] for place in found]
+    return []
 
 
-def subset(calls: Sequence[LedgerCall], number: int, wanted: dict[str, int]) -> list[LedgerCall]:
-    """Find calls that have exactly so many tokens together; none where that takes too long.
-
-    Args:
-        calls: To choose from.
-        number: How many to choose.
-        wanted: Tokens by kind.
-    """
-    kinds = sorted(wanted)
-    goal = tuple(wanted[kind] for kind in kinds)
-    counts = [tuple(getattr(call.tokens, kind) for kind in kinds) for call in calls]
-    budget = [200_000]
-    order = sorted(range(len(calls)), key=lambda place: counts[place], reverse=True)
-
-    def search(first: int, left: int, rest: tuple[int, ...]) -> list[int] | None:
-        if left == 0:
-            return [] if not any(rest) else None
-        for place in range(first, len(order) - left + 1):
-            budget[0] -= 1
-            if budget[0] < 0:
-                return None
-            after = tuple(a - b for a, b in zip(rest, counts[order[place]], strict=True))
-            if min(after) >= 0 and (found := search(place + 1, left - 1, after)) is not None:
-                return [order[place], *found]
-        return None
-
-    if not kinds or min(goal) < 0:
+def _to_fit_both(source: TokenCell, target: TokenCell) -> list[LedgerCall]:
+    """Choose calls after whose move both cells agree."""
+    if source.missing != [-each for each in target.missing]:
         return []
-    return [calls[place] for place in search(0, number, goal) or []]
+    return _subset(source, target.missing, target.requests)
 
 
-def boundary_note(number: int) -> str:
-    """Say that calls were counted in the bucket in which they ended.
-
-    Args:
-        number: How many.
-    """
-    return f"{number} calls were under way when a bucket ended, and billed in the next one"
-
-
-def span_of(row: Row) -> Span | None:
-    """Give the bucket of a row; a day where its end is not told.
-
-    Args:
-        row: A line of the file.
-    """
-    if row.start is None:
-        return None
-    return row.start, row.end or row.start + timedelta(days=1)
+def _to_fit_one(source: TokenCell, target: TokenCell) -> list[LedgerCall]:
+    """Choose calls after whose move one cell agrees, and the other may lack calls in the ledger."""
+    if target.requests > 0 or not target.counts_requests:
+        found = _subset(source, target.missing, target.requests)
+        if found:
+            return found
+    if source.requests < 0 or not source.counts_requests:
+        rest = [a + b for a, b in zip(source.missing, target.missing, strict=True)]
+        if min(rest) >= 0 and rest[0] > 0:
+            return _subset(source, [-each for each in source.missing], -source.requests)
+    return []
 
 
-def find_span(spans: Sequence[Span], moment: datetime) -> Span | None:
-    """Find the bucket of a moment.
-
-    Args:
-        spans: The buckets.
-        moment: UTC.
-    """
-    return next((span for span in spans if span[0] <= moment < span[1]), None)
-
-
-def total(amounts: Iterable[Decimal | None]) -> Decimal | None:
-    """Add amounts up; None when one of them is not known.
-
-    Args:
-        amounts: US dollars.
-    """
-    listed = list(amounts)
-    known = [amount for amount in listed if amount is not None]
-    return reduce(add_exactly, known, Decimal(0)) if len(known) == len(listed) else None
-
-
-def _usage(counts: dict[str, int]) -> TokenUsage:
-    sums = counts.get("input_tokens", 0) + counts.get("output_tokens", 0)
-    return TokenUsage(**counts, total_tokens=sums)
+def _nearest(source: TokenCell, target: TokenCell) -> list[LedgerCall]:
+    """Choose calls whose move mends both cells most, where neither can be mended exactly."""
+    number = min(-source.requests, target.requests)
+    if number <= 0 or _subset(source, [-each for each in source.missing], -source.requests):
+        return []
+    wanted = [each / target.requests for each in target.missing]
+    by_distance = sorted(
+        source.calls,
+        key=lambda call: sum(abs(a - b) for a, b in zip(source.vector(call), wanted, strict=True)),
+    )
+    return by_distance[:number]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING
 from langchain_tamma_openai.pricing import CostCalculator
 from langchain_tamma_openai.usage.money import sum_exactly
 from langchain_tamma_openai.usage.reconcile.amounts import AmountMatch
-from langchain_tamma_openai.usage.reconcile.buckets import BucketMatch, span_of
+from langchain_tamma_openai.usage.reconcile.buckets import BucketMatch
 from langchain_tamma_openai.usage.reconcile.calls import CallMatch
-from langchain_tamma_openai.usage.reconcile.export import Export, Row, Source, read_export
+from langchain_tamma_openai.usage.reconcile.export import Export, Row, read_export
+from langchain_tamma_openai.usage.reconcile.files import Source
 from langchain_tamma_openai.usage.reconcile.ledger import LedgerCall, Pricer, billed_calls
-from langchain_tamma_openai.usage.reconcile.names import STANDARD
 from langchain_tamma_openai.usage.reconcile.result import Drift, DriftKind, Reconciliation
+from langchain_tamma_openai.usage.reconcile.spans import span_of
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.usage.tracker import UsageTracker
 
 _MARGIN = timedelta(hours=6)
 """A call may have begun so long before the provider counted it."""
+_PARTIAL = "the file says that more pages follow: calls on those are missing here"
 
 
 def reconcile(
@@ -59,37 +61,27 @@ def reconcile(
     rows = [row for row in export.rows if _is_inside(row, start, end)]
     first, last = _range(rows, start, end)
     pricer = Pricer(prices or CostCalculator())
-    calls = list(_calls(tracker, first, last, export))
-    matched, drifts, notes = _compare(export, rows, calls, pricer)
+    match = _MATCHES[export.form](rows, _calls(tracker, first, last, export), pricer)
+    drifts = list(match.drifts())
     if not other_services:
         drifts = [drift for drift in drifts if drift.kind is not DriftKind.OTHER_SERVICE]
-    compared = [call for call in calls if _counts(call, first, last)]
     return Reconciliation(
         form=export.form,
         drifts=tuple(sorted(drifts, key=_weight, reverse=True)),
-        matched_requests=matched,
-        provider_usd=sum_exactly(_billed(rows, calls, pricer)),
-        ledger_usd=sum_exactly(call.usd for call in compared if call.usd is not None),
+        matched_requests=match.matched,
+        provider_usd=_provider_usd(export.form, rows, match.compared, drifts),
+        ledger_usd=_ledger_usd(match.compared),
         start=first,
         end=last,
-        notes=tuple(notes),
+        notes=(*match.notes, *([_PARTIAL] if export.is_partial else [])),
     )
 
 
-def _compare(
-    export: Export, rows: Sequence[Row], calls: list[LedgerCall], pricer: Pricer
-) -> tuple[int, list[Drift], list[str]]:
-    if export.form == "calls":
-        by_call = CallMatch(rows, calls, pricer)
-        drifts = list(by_call.drifts())
-        return by_call.matched, drifts, []
-    if export.form == "usage":
-        by_bucket = BucketMatch(rows, calls, pricer)
-        drifts = list(by_bucket.drifts())
-        return by_bucket.matched, drifts, by_bucket.notes
-    by_amount = AmountMatch(rows, calls, pricer, export.digits)
-    drifts = list(by_amount.drifts())
-    return by_amount.matched, drifts, by_amount.notes
+_MATCHES: Mapping[str, type[CallMatch | BucketMatch | AmountMatch]] = {
+    "calls": CallMatch,
+    "usage": BucketMatch,
+    "costs": AmountMatch,
+}
 
 
 def _is_inside(row: Row, start: datetime | None, end: datetime | None) -> bool:
@@ -118,22 +110,18 @@ def _calls(
     return billed_calls(tracker.records(start=start, end=end))
 
 
-def _counts(call: LedgerCall, first: datetime | None, last: datetime | None) -> bool:
-    is_late = last is not None and call.started_at > last
-    return not is_late and (first is None or call.ended_at >= first)
+def _ledger_usd(calls: Iterable[LedgerCall]) -> Decimal:
+    return sum_exactly(call.usd for call in calls if call.usd is not None)
 
 
-def _billed(rows: Sequence[Row], calls: Sequence[LedgerCall], pricer: Pricer) -> Iterator[Decimal]:
-    """Give the provider's amounts; where it gives none, those of its tokens."""
-    served = {call.model: call.served for call in calls}
-    for row in rows:
-        if row.usd is not None:
-            yield row.usd
-        elif row.tokens is not None and row.model is not None:
-            model = served.get(row.model, row.model)
-            usd = pricer.usd(row.tokens, model, row.tier or STANDARD, row.start)
-            if usd is not None:
-                yield usd
+def _provider_usd(
+    form: str, rows: Iterable[Row], calls: Iterable[LedgerCall], drifts: Iterable[Drift]
+) -> Decimal:
+    """Add the provider's amounts up; where it gives none, what its tokens cost."""
+    if form == "costs":
+        return sum_exactly(row.usd for row in rows if row.usd is not None)
+    known = (drift.difference_usd for drift in drifts)
+    return sum_exactly([_ledger_usd(calls), *(usd for usd in known if usd is not None)])
 
 
 def _weight(drift: Drift) -> Decimal:

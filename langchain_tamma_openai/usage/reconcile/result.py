@@ -20,19 +20,25 @@ class DriftKind(StrEnum):
     MISSING_AT_PROVIDER = "missing_at_provider"
     """The ledger has calls that the provider did not bill."""
     WRONG_SERVICE_TIER = "wrong_service_tier"
-    """The provider billed another tier than the ledger wrote down; the Batch API is one."""
+    """The provider billed another service tier than the ledger wrote down."""
+    BATCH_DISCOUNT = "batch_discount"
+    """Only one of the two counts calls as those of the Batch API, which is cheaper."""
+    REGIONAL_UPLIFT = "regional_uplift"
+    """The provider billed regional processing, which the ledger does not know of."""
     STALE_PRICE = "stale_price"
     """The ledger reckoned with another price than the provider."""
     TOKEN_MISMATCH = "token_mismatch"  # noqa: S105 - tokens of a model
     """Both have the call, with other numbers of tokens."""
     ESTIMATED_RECORD = "estimated_record"
-    """The ledger had to estimate the call; the provider measured it."""
+    """The ledger had to estimate the call, or never saw its answer; the provider measured it."""
     MODEL_MISMATCH = "model_mismatch"
     """Both have the call, for different models."""
     DUPLICATE = "duplicate"
-    """The provider's file has the same call more than once."""
+    """One of the two has the same call more than once."""
     NO_PRICE = "no_price"
     """The ledger knows no price for what the provider billed."""
+    CURRENCY = "currency"
+    """The provider billed in another currency than US dollars."""
     OTHER_SERVICE = "other_service"
     """Fees that are not for tokens of a model: tools, storage, other endpoints."""
 
@@ -50,6 +56,14 @@ _CAUSES: Mapping[DriftKind, tuple[str, str]] = {
         "billed at another service tier than recorded",
         "see which tier the answers name; a project's default tier may have changed",
     ),
+    DriftKind.BATCH_DISCOUNT: (
+        "only one side counts the calls as those of the Batch API",
+        "see whether a batch was run without its usage_tracker, or at the full price",
+    ),
+    DriftKind.REGIONAL_UPLIFT: (
+        "billed with the surcharge of regional processing",
+        "see which project or address is bound to a region; give the model that base_url",
+    ),
     DriftKind.STALE_PRICE: (
         "recorded at another price than billed",
         "update genai-prices, or give price_overrides with the date of the change",
@@ -59,12 +73,19 @@ _CAUSES: Mapping[DriftKind, tuple[str, str]] = {
         "see whether a proxy or server in between rewrites usage",
     ),
     DriftKind.ESTIMATED_RECORD: (
-        "calls that broke off and were estimated",
+        "calls that broke off, and were estimated or never seen",
         "nothing to do: the provider's number is the right one",
     ),
     DriftKind.MODEL_MISMATCH: ("billed for another model", "see which model the answers name"),
-    DriftKind.DUPLICATE: ("listed twice by the provider", "ask for a correction of the bill"),
+    DriftKind.DUPLICATE: (
+        "the same call twice on one side",
+        "if billed twice, ask for a correction; if recorded twice, give the tracker only once",
+    ),
     DriftKind.NO_PRICE: ("no price was known", "give price_overrides for the model"),
+    DriftKind.CURRENCY: (
+        "billed in another currency",
+        "export in US dollars, or convert these amounts",
+    ),
     DriftKind.OTHER_SERVICE: (
         "fees beside tokens: tools, storage, other endpoints",
         "nothing to do: a ledger of chat models does not hold them",
