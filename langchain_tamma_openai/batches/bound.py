@@ -22,14 +22,16 @@ class _Submitting:
         config: Configs = None,
         *,
         job_id: str | None = None,
-        store: Store = None,
+        journal: Store = None,
         stop: list[str] | None = None,
         **kwargs: Any,
     ) -> BatchJob:
         """Submit inputs to the Batch API; see `submit_batch`."""
         from langchain_tamma_openai.batches.job import submit_batch
 
-        return submit_batch(self, inputs, config, job_id=job_id, store=store, stop=stop, **kwargs)
+        return submit_batch(
+            self, inputs, config, job_id=job_id, journal=journal, stop=stop, **kwargs
+        )
 
     async def asubmit_batch(
         self,
@@ -37,7 +39,7 @@ class _Submitting:
         config: Configs = None,
         *,
         job_id: str | None = None,
-        store: Store = None,
+        journal: Store = None,
         stop: list[str] | None = None,
         **kwargs: Any,
     ) -> BatchJob:
@@ -45,7 +47,7 @@ class _Submitting:
         from langchain_tamma_openai.batches.job import asubmit_batch
 
         return await asubmit_batch(
-            self, inputs, config, job_id=job_id, store=store, stop=stop, **kwargs
+            self, inputs, config, job_id=job_id, journal=journal, stop=stop, **kwargs
         )
 
 

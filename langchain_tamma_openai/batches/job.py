@@ -18,7 +18,7 @@ from langchain_tamma_openai.batches.looking import entry_of
 from langchain_tamma_openai.batches.parsers import restore
 from langchain_tamma_openai.batches.polling import (
     Known,
-    OnStatus,
+    OnProgress,
     cancelling,
     polling,
     waiting,
@@ -74,22 +74,21 @@ class BatchJob:
     def __repr__(self) -> str:
         """Name it and its batches."""
         batches = ", ".join(self.batch_ids)
-        return f"BatchJob({self.id!r}, {self.requests} requests, batches: {batches})"
+        return f"BatchJob({self.id!r}, {len(self)} requests, batches: {batches})"
 
-    @property
-    def requests(self) -> int:
-        """How many inputs it has."""
+    def __len__(self) -> int:
+        """Count its inputs."""
         return self._entry.requests
 
     @property
-    def batch_ids(self) -> list[str]:
+    def batch_ids(self) -> tuple[str, ...]:
         """The API's ids of its batches: more than one where the inputs do not fit into one."""
-        return [part.batch_id for part in self._entry.parts if part.batch_id is not None]
+        return tuple(part.batch_id for part in self._entry.parts if part.batch_id is not None)
 
     # --- the way back ---
 
     @classmethod
-    def load(cls, job_id: str, runnable: Any = None, *, store: Store = None) -> Self:
+    def load(cls, job_id: str, runnable: Any = None, *, journal: Store = None) -> Self:
         """Find a job that this or another process submitted, here or on another machine.
 
         A submission that was interrupted is brought to its end first.
@@ -99,7 +98,7 @@ class BatchJob:
             runnable: What it was submitted with: the model, also bound or with structured output,
                 or a chain. Left out, a model of the same name is made with the key from the
                 environment, and structured output is read as it was asked for.
-            store: Where the job's journal is: a directory or a `BatchStore`. Default: the
+            journal: Where the job's journal is: a directory or a `BatchStore`. Default: the
                 environment's `TAMMA_OPENAI_BATCH_DIR`, else the user's directory for state.
 
         Raises:
@@ -108,29 +107,29 @@ class BatchJob:
             StorageError: The journal cannot be read.
             TammaError: The API refused, or could not be reached.
         """
-        place = BatchStore.of(store)
+        place = BatchStore.of(journal)
         entry = _from_store(job_id, place)
         target, model = _reader(runnable, entry)
         entry = drive(_loading(job_id, entry, place, model), Door(model))
         return cls(entry, place, model, target)
 
     @classmethod
-    async def aload(cls, job_id: str, runnable: Any = None, *, store: Store = None) -> Self:
+    async def aload(cls, job_id: str, runnable: Any = None, *, journal: Store = None) -> Self:
         """Find a job; see `load`."""
-        place = BatchStore.of(store)
+        place = BatchStore.of(journal)
         entry = _from_store(job_id, place)
         target, model = _reader(runnable, entry)
         entry = await adrive(_loading(job_id, entry, place, model), Door(model))
         return cls(entry, place, model, target)
 
     @classmethod
-    def ids(cls, *, store: Store = None) -> list[str]:
+    def ids(cls, *, journal: Store = None) -> list[str]:
         """List the jobs that are known on this machine, the newest first.
 
         Args:
-            store: Where the journals are; see `load`.
+            journal: Where the journals are; see `load`.
         """
-        return [entry.id for entry in BatchStore.of(store).entries() if entry.is_ready]
+        return [entry.id for entry in BatchStore.of(journal).entries() if entry.is_ready]
 
     # --- how far it is ---
 
@@ -151,7 +150,7 @@ class BatchJob:
         timeout_s: float | None = None,
         *,
         poll_interval_s: float = _POLL_S,
-        on_status: OnStatus | None = None,
+        on_progress: OnProgress | None = None,
     ) -> BatchStatus:
         """Wait until it has ended.
 
@@ -159,7 +158,7 @@ class BatchJob:
             timeout_s: Longest wait in seconds; None for no limit.
             poll_interval_s: Seconds between the first two looks; the pauses grow to a minute, and
                 the API may ask for longer ones.
-            on_status: Called with each `BatchStatus`, to show progress.
+            on_progress: Called with each `BatchStatus`, to show progress.
 
         Returns:
             How it ended.
@@ -168,17 +167,17 @@ class BatchJob:
             RequestTimeoutError: It has not ended by then. The job goes on.
             TammaError: The API refused, or could not be reached for long.
         """
-        return drive(self._waiting(timeout_s, poll_interval_s, on_status), self._door)
+        return drive(self._waiting(timeout_s, poll_interval_s, on_progress), self._door)
 
     async def await_(
         self,
         timeout_s: float | None = None,
         *,
         poll_interval_s: float = _POLL_S,
-        on_status: OnStatus | None = None,
+        on_progress: OnProgress | None = None,
     ) -> BatchStatus:
         """Wait until it has ended; see `wait`."""
-        return await adrive(self._waiting(timeout_s, poll_interval_s, on_status), self._door)
+        return await adrive(self._waiting(timeout_s, poll_interval_s, on_progress), self._door)
 
     def cancel(self) -> BatchStatus:
         """Have the API stop. What is answered by then can be fetched, and is billed.
@@ -272,12 +271,12 @@ class BatchJob:
         return Door(self._model)
 
     def _waiting(
-        self, timeout_s: float | None, interval_s: float, on_status: OnStatus | None
+        self, timeout_s: float | None, interval_s: float, on_progress: OnProgress | None
     ) -> Flow[BatchStatus]:
         check_seconds(interval_s, "poll_interval_s")
         if timeout_s is not None:
             check_seconds(timeout_s, "timeout_s")
-        return waiting(self._known, timeout_s, interval_s, on_status)
+        return waiting(self._known, timeout_s, interval_s, on_progress)
 
     def _outcomes(
         self, config: RunnableConfig | None, timeout_s: float | None, interval_s: float
@@ -326,7 +325,7 @@ def submit_batch(
     config: Configs = None,
     *,
     job_id: str | None = None,
-    store: Store = None,
+    journal: Store = None,
     stop: list[str] | None = None,
     **kwargs: Any,
 ) -> BatchJob:
@@ -340,7 +339,7 @@ def submit_batch(
             callbacks.
         job_id: A name of your own. Under it the same inputs are submitted once, whatever is killed
             and run again meanwhile.
-        store: Where the job is written down: a directory or a `BatchStore`; see `BatchJob.load`.
+        journal: Where the job is written down: a directory or a `BatchStore`; see `BatchJob.load`.
         stop: Where to stop generating.
         **kwargs: Parameters of every call, as for `invoke`.
 
@@ -356,7 +355,7 @@ def submit_batch(
             a note on the error says that it may have been submitted.
     """
     wanted = Wanted(find_target(runnable, _one(config)), inputs, config, stop, kwargs)
-    place = BatchStore.of(store)
+    place = BatchStore.of(journal)
     model = wanted.target.model
     entry, draft = drive(submitting(wanted, job_id, place), Door(model))
     inputs_of = Inputs(entry, draft.lines)
@@ -369,13 +368,13 @@ async def asubmit_batch(
     config: Configs = None,
     *,
     job_id: str | None = None,
-    store: Store = None,
+    journal: Store = None,
     stop: list[str] | None = None,
     **kwargs: Any,
 ) -> BatchJob:
     """Submit inputs to the Batch API; see `submit_batch`."""
     wanted = Wanted(find_target(runnable, _one(config)), inputs, config, stop, kwargs)
-    place = BatchStore.of(store)
+    place = BatchStore.of(journal)
     model = wanted.target.model
     entry, draft = await adrive(submitting(wanted, job_id, place), Door(model))
     inputs_of = Inputs(entry, draft.lines)

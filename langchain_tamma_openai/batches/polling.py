@@ -19,7 +19,7 @@ from langchain_tamma_openai.resilience.headers import parse_retry_after
 
 logger = logging.getLogger(__name__)
 
-OnStatus = Callable[[BatchStatus], object]
+OnProgress = Callable[[BatchStatus], object]
 
 _GROWTH = 1.5
 _LONGEST_PAUSE_S = 60.0
@@ -43,7 +43,7 @@ class Known:
     @property
     def is_ended(self) -> bool:
         """Whether all batches are known to have ended."""
-        ended = [part for part in self.parts.values() if part.is_ended]
+        ended = [part for part in self.parts.values() if part.done]
         return len(ended) == len(self.entry.parts)
 
     def status(self) -> BatchStatus:
@@ -67,13 +67,13 @@ def polling(known: Known) -> Flow[BatchStatus]:
     known.retry_after_s = None
     for part in known.entry.parts:
         status = known.parts.get(part.number)
-        if status is None or not status.is_ended:
+        if status is None or not status.done:
             known.take(part, (yield Ask("get", f"/batches/{part.batch_id}")))
     return known.status()
 
 
 def waiting(
-    known: Known, timeout_s: float | None, interval_s: float, on_status: OnStatus | None
+    known: Known, timeout_s: float | None, interval_s: float, on_progress: OnProgress | None
 ) -> Flow[BatchStatus]:
     """Ask until a job has ended, after ever longer pauses.
 
@@ -81,7 +81,7 @@ def waiting(
         known: What is known; it is brought up to date.
         timeout_s: Longest wait in seconds; None for no limit.
         interval_s: The first pause in seconds.
-        on_status: Told of each answer.
+        on_progress: Told of each answer.
 
     Raises:
         RequestTimeoutError: The job has not ended by then; it goes on.
@@ -100,9 +100,9 @@ def waiting(
             logger.warning("The API did not say how far the job %s is: %s", known.entry.id, error)
             known.retry_after_s = error.retry_after_s
         else:
-            if on_status is not None:
-                yield Work(partial(on_status, status))
-            if status.is_ended:
+            if on_progress is not None:
+                yield Work(partial(on_progress, status))
+            if status.done:
                 return status
         # Many jobs that began together must not all ask at the same moments.
         wait_s = max(pause_s * random.uniform(0.9, 1.1), known.retry_after_s or 0.0)  # noqa: S311 - no secret
@@ -132,12 +132,12 @@ def cancelling(known: Known) -> Flow[BatchStatus]:
     """
     yield from polling(known)
     for part in known.entry.parts:
-        if not known.parts[part.number].is_ended:
+        if not known.parts[part.number].done:
             try:
                 known.take(part, (yield Ask("post", f"/batches/{part.batch_id}/cancel")))
             except (ConflictError, InvalidRequestError):
                 # It has ended in the meantime.
                 known.take(part, (yield Ask("get", f"/batches/{part.batch_id}")))
-                if not known.parts[part.number].is_ended:
+                if not known.parts[part.number].done:
                     raise
     return known.status()

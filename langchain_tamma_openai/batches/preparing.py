@@ -191,7 +191,9 @@ def _check(call: Call) -> None:
 
 
 def _body(call: Call) -> Json:
-    return {**call.request.body, **(call.request.options.get("extra_json") or {})}
+    body = {**call.request.body, **(call.request.options.get("extra_json") or {})}
+    # Nothing of a batch is streamed, which goes without saying there.
+    return {name: value for name, value in body.items() if name != "stream"}
 
 
 class _Writer:

@@ -98,7 +98,7 @@ class BatchStatus:
     error_file_id: str | None = None
 
     @property
-    def is_ended(self) -> bool:
+    def done(self) -> bool:
         """Whether nothing more will happen; the results can be fetched."""
         return self.state.is_ended
 

@@ -49,7 +49,7 @@ class BatchStore:
 
     @classmethod
     def of(cls, store: object) -> BatchStore:
-        """Read what a user gave as `store`.
+        """Read what a user gave as `journal`.
 
         Args:
             store: A store, a directory, or None for the usual one.
@@ -65,8 +65,8 @@ class BatchStore:
         from langchain_tamma_openai.errors import InvalidParameterError
 
         raise InvalidParameterError(
-            f"store: got {shown(store)}, must be a directory or a BatchStore; or leave it out",
-            param="store",
+            f"journal: got {shown(store)}, must be a directory or a BatchStore; or leave it out",
+            param="journal",
         )
 
     def find(self, job_id: str) -> Entry | None:
@@ -217,7 +217,7 @@ class BatchStore:
         """
         raise StorageError(
             f"The journal of batches in {self.path} cannot be used: {error}. Name a directory that "
-            f"can be written to, with store=... or the variable {DIRECTORY}"
+            f"can be written to, with journal=... or the variable {DIRECTORY}"
         ) from error
 
 

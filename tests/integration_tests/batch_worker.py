@@ -46,15 +46,15 @@ def work(url: str, folder: str, way: str) -> str:
 def _now(llm: ChatTammaOpenAI, folder: str, way: str) -> list[Any]:
     store = f"{folder}/jobs"
     if way == "load":
-        job = BatchJob.load(NAME, llm, store=store)
+        job = BatchJob.load(NAME, llm, journal=store)
     else:
-        job = llm.submit_batch(INPUTS, job_id=NAME, store=store)
+        job = llm.submit_batch(INPUTS, job_id=NAME, journal=store)
     job.wait()
     return job.results()
 
 
 async def _later(llm: ChatTammaOpenAI, folder: str) -> list[Any]:
-    job = await llm.asubmit_batch(INPUTS, job_id=NAME, store=f"{folder}/jobs")
+    job = await llm.asubmit_batch(INPUTS, job_id=NAME, journal=f"{folder}/jobs")
     await job.await_()
     return await job.aresults()
 

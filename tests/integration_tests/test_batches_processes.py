@@ -128,7 +128,7 @@ def test_traces_have_the_price_and_the_times_of_the_batch(
 ) -> None:
     llm = ChatTammaOpenAI(model="gpt-6-luna", api_key="sk-test", base_url=url)
     with receiving() as receiver, tracing_client(receiver) as client:
-        job = llm.submit_batch(["a", "b"], {"metadata": {"user_id": "u"}}, store=tmp_path)
+        job = llm.submit_batch(["a", "b"], {"metadata": {"user_id": "u"}}, journal=tmp_path)
         job.wait(poll_interval_s=0.01)
         job.results({"callbacks": [LangChainTracer(client=client)]})
         client.flush()
@@ -155,7 +155,7 @@ def test_another_mock_of_the_api_agrees(
 
     monkeypatch.setattr(batch, "_BATCH_DELAY", 0.05)
     llm = ChatTammaOpenAI(model="gpt-6-luna", api_key="sk-test", base_url=llmock.base_url())
-    job = llm.submit_batch(["a", "b", "c"], store=tmp_path)
+    job = llm.submit_batch(["a", "b", "c"], journal=tmp_path)
     status = job.wait(30, poll_interval_s=0.05)
     assert (status.state, status.completed) == (BatchState.COMPLETED, 3)
     answers = job.results()

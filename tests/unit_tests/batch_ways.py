@@ -25,10 +25,10 @@ class Sync:
         self.store: Any = store
 
     def submit(self, runnable: Any, inputs: Iterable[Any], *args: Any, **kwargs: Any) -> BatchJob:
-        return submit_batch(runnable, inputs, *args, **{"store": self.store, **kwargs})
+        return submit_batch(runnable, inputs, *args, **{"journal": self.store, **kwargs})
 
     def load(self, job_id: str, runnable: Any = None, **kwargs: Any) -> BatchJob:
-        return BatchJob.load(job_id, runnable, **{"store": self.store, **kwargs})
+        return BatchJob.load(job_id, runnable, **{"journal": self.store, **kwargs})
 
     def status(self, job: BatchJob) -> BatchStatus:
         return job.status()
@@ -54,11 +54,11 @@ class Async(Sync):
 
     def submit(self, runnable: Any, inputs: Iterable[Any], *args: Any, **kwargs: Any) -> BatchJob:
         return asyncio.run(
-            asubmit_batch(runnable, inputs, *args, **{"store": self.store, **kwargs})
+            asubmit_batch(runnable, inputs, *args, **{"journal": self.store, **kwargs})
         )
 
     def load(self, job_id: str, runnable: Any = None, **kwargs: Any) -> BatchJob:
-        return asyncio.run(BatchJob.aload(job_id, runnable, **{"store": self.store, **kwargs}))
+        return asyncio.run(BatchJob.aload(job_id, runnable, **{"journal": self.store, **kwargs}))
 
     def status(self, job: BatchJob) -> BatchStatus:
         return asyncio.run(job.astatus())

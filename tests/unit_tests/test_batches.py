@@ -101,7 +101,7 @@ def test_inputs_are_split_and_joined_whatever_the_limits(
     api.arrange = lambda lines: random.sample(lines, len(lines))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "LIMITS", limits.BatchLimits(most, size))
-        job = api.model().submit_batch(inputs, store=tmp_path_factory.mktemp("jobs"))
+        job = api.model().submit_batch(inputs, journal=tmp_path_factory.mktemp("jobs"))
     assert [answer.text for answer in job.results()] == inputs
     for batch in api.batches:
         assert len(api.lines_of(batch)) <= most
@@ -165,8 +165,9 @@ def test_each_line_holds_the_body_that_invoke_sends(
     for each in INPUTS:
         with suppress(TammaError):  # the answer fits one of the APIs only
             same.invoke(each)
-    made.submit_batch(INPUTS, store=tmp_path)
-    assert [line["body"] for line in fake.lines] == plain.bodies
+    made.submit_batch(INPUTS, journal=tmp_path)
+    sent = [{k: v for k, v in body.items() if k != "stream"} for body in plain.bodies]
+    assert [line["body"] for line in fake.lines] == sent
 
 
 def test_nothing_of_a_binding_is_lost(way: Sync) -> None:
@@ -416,7 +417,7 @@ def test_the_input_that_cannot_be_sent_is_named(way: Sync) -> None:
         ({"job_id": "no/path"}, "job_id: got 'no/path'"),
         ({"job_id": ".hidden"}, "job_id"),
         ({"no_such": 1}, "no_such"),
-        ({"store": 7}, "store: got 7"),
+        ({"journal": 7}, "journal: got 7"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(way: Sync, kwargs: Json, reason: str) -> None:
@@ -441,7 +442,7 @@ def test_a_job_shows_what_it_is(way: Sync) -> None:
     api = FakeBatches()
     job = way.submit(api.model(), ["a", "b"], job_id="nightly")
     assert repr(job) == "BatchJob('nightly', 2 requests, batches: batch_2)"
-    assert BatchJob.ids(store=way.store) == ["nightly"]
+    assert BatchJob.ids(journal=way.store) == ["nightly"]
     text = (Path(way.store) / "nightly.job.json").read_text()
     assert "sk-test" not in text
     assert json.loads(text)["is_submitted"]

@@ -86,7 +86,7 @@ def test_the_ledger_has_each_request_once_however_often_it_is_fetched(
     job = way.submit(llm, ["a", "b", "c"], configs)
     for each in (job, job, way.load(job.id, llm), way.load(job.batch_ids[0], llm)):
         way.results(each)
-    elsewhere = way.load(job.batch_ids[0], llm, store=tmp_path / "elsewhere")
+    elsewhere = way.load(job.batch_ids[0], llm, journal=tmp_path / "elsewhere")
     way.results(elsewhere)
     # They began at the same moment, so their order in the ledger means nothing.
     records = sorted(tracker.records(), key=lambda record: str(record.user_id))
@@ -156,7 +156,7 @@ def test_a_fetch_that_breaks_off_is_told_whole_by_the_next(way: Sync) -> None:
 def test_two_threads_fetch_once(tmp_path: Path) -> None:
     api = FakeBatches()
     tracker = UsageTracker()
-    job = api.model(usage_tracker=tracker).submit_batch(["a", "b"], store=tmp_path)
+    job = api.model(usage_tracker=tracker).submit_batch(["a", "b"], journal=tmp_path)
     found: list[Any] = []
     threads = [threading.Thread(target=lambda: found.append(job.results())) for _ in range(4)]
     for thread in threads:
@@ -296,11 +296,11 @@ def _messages(text: str) -> list[Any]:
 def test_another_process_settles_what_this_one_set_aside(tmp_path: Path) -> None:
     api = FakeBatches()
     first = _budget(tmp_path, limit_usd=1, reservation_ttl_s=0.001, on_abandoned="free")
-    job = api.model(budget=first, max_tokens=1000).submit_batch(["a"], store=tmp_path / "jobs")
+    job = api.model(budget=first, max_tokens=1000).submit_batch(["a"], journal=tmp_path / "jobs")
     second = _budget(tmp_path, limit_usd=1, reservation_ttl_s=0.001, on_abandoned="free")
     assert second.status().reserved_usd > 0
     llm = api.model(budget=second, max_tokens=1000)
-    BatchJob.load(job.id, llm, store=tmp_path / "jobs").results()
+    BatchJob.load(job.id, llm, journal=tmp_path / "jobs").results()
     status = first.status()
     assert (status.reserved_usd, status.spent_usd) == (0, HALF)
 
@@ -361,7 +361,7 @@ def test_the_event_loop_is_free_while_answers_are_read(tmp_path: Path) -> None:
             threads.add(threading.current_thread().name)
 
     async def run() -> None:
-        job = await api.model().asubmit_batch(["a"], store=tmp_path)
+        job = await api.model().asubmit_batch(["a"], journal=tmp_path)
         await job.aresults({"callbacks": [Where()]})
 
     asyncio.run(run())

@@ -241,7 +241,7 @@ def test_batches_are_found_on_later_pages(way: Sync) -> None:
     for number in range(5):
         way.submit(api.model(), ["b"], job_id=f"other-{number}")
     api.page = 2
-    assert way.load("first", api.model()).batch_ids == [api.batches[0]["id"]]
+    assert way.load("first", api.model()).batch_ids == (api.batches[0]["id"],)
     assert len(api.batches) == 6
 
 
@@ -307,8 +307,8 @@ def test_a_job_is_found_by_the_api_alone(way: Sync, tmp_path: Path) -> None:
     job = way.submit(api.model(), ["a", "b"], job_id="nightly")
     way.store = tmp_path / "elsewhere"
     for ident in (job.batch_ids[0], "nightly"):
-        found = way.load(ident, api.model(), store=tmp_path / ident)
-        assert (found.id, found.requests) == ("nightly", 2)
+        found = way.load(ident, api.model(), journal=tmp_path / ident)
+        assert (found.id, len(found)) == ("nightly", 2)
         assert [answer.text for answer in way.results(found)] == ["a", "b"]
 
 
@@ -325,7 +325,7 @@ def test_all_files_of_a_job_are_found_by_one(
     api = FakeBatches()
     job = way.submit(api.model(), list("abcde"), job_id="nightly")
     ident = job.batch_ids[1] if by_id else "nightly"
-    found = way.load(ident, api.model(), store=tmp_path / "elsewhere")
+    found = way.load(ident, api.model(), journal=tmp_path / "elsewhere")
     assert found.batch_ids == job.batch_ids
     assert [answer.text for answer in way.results(found)] == list("abcde")
 
@@ -339,7 +339,7 @@ def test_a_batch_that_is_not_ours_keeps_the_order_of_its_file(way: Sync) -> None
     api.files[batch["input_file_id"]] = text.replace(b"tamma-0", b"z").replace(b"tamma-1", b"y")
     api.arrange = lambda lines: lines[::-1]
     store = Path(way.store) / "other"
-    found = way.load(batch["id"], api.model(), store=store)
+    found = way.load(batch["id"], api.model(), journal=store)
     assert [answer.text for answer in way.results(found)] == ["a", "b"]
     assert [each.custom_id for each in way.outcomes(found)] == ["z", "y"]
 
@@ -349,7 +349,7 @@ def test_structured_output_is_read_on_another_machine(way: Sync, tmp_path: Path)
     api = FakeBatches(lambda name, _body: answered(name, chat_answer(text)))
     structured = api.model().with_structured_output(City)
     job = way.submit(structured, ["a"])
-    found = way.load(job.batch_ids[0], structured, store=tmp_path / "elsewhere")
+    found = way.load(job.batch_ids[0], structured, journal=tmp_path / "elsewhere")
     assert way.results(found) == [City(name="Bern")]
 
 
@@ -382,7 +382,7 @@ def test_a_store_that_cannot_be_used_is_said_before_anything_is_sent(tmp_path: P
     api = FakeBatches()
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="TAMMA_OPENAI_BATCH_DIR"):
-        api.model().submit_batch(["a"], store=tmp_path / "file" / "jobs")
+        api.model().submit_batch(["a"], journal=tmp_path / "file" / "jobs")
     assert api.requests == []
 
 
@@ -406,17 +406,17 @@ def test_a_damaged_journal_is_an_error_and_hides_no_other(tmp_path: Path) -> Non
     (tmp_path / "odd.job.json").write_text('{"format": 1, "id": "odd", "parts": [{}]}')
     with pytest.raises(StorageError, match="damaged"):
         store.find("odd")
-    assert BatchJob.ids(store=tmp_path) == ["good"]
+    assert BatchJob.ids(journal=tmp_path) == ["good"]
 
 
 def test_only_the_owner_can_read_what_is_kept(tmp_path: Path) -> None:
     api = FakeBatches()
     api.faults = [Fault("POST /files", Killed())]
     with suppress(Killed):
-        api.model().submit_batch(["secret"], store=tmp_path / "jobs", job_id="nightly")
+        api.model().submit_batch(["secret"], journal=tmp_path / "jobs", job_id="nightly")
     (spool,) = (tmp_path / "jobs").glob("*.jsonl")
     assert b"secret" in spool.read_bytes()
     assert [path.stat().st_mode & 0o077 for path in (spool, spool.parent)] == [0, 0]
     spool.unlink()
     with pytest.raises(StorageError, match="are gone"):
-        BatchJob.load("nightly", api.model(), store=tmp_path / "jobs")
+        BatchJob.load("nightly", api.model(), journal=tmp_path / "jobs")

@@ -46,7 +46,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_pauses_grow_to_a_minute(way: Sync, pauses: list[float]) -> None:
     api = FakeBatches(polls=14)
     seen: list[BatchStatus] = []
-    status = way.wait(way.submit(api.model(), ["a"]), on_status=seen.append)
+    status = way.wait(way.submit(api.model(), ["a"]), on_progress=seen.append)
     assert status.state is BatchState.COMPLETED
     assert (status.completed, status.failed, status.pending) == (1, 0, 0)
     assert [each.state for each in seen] == [BatchState.VALIDATING] * 13 + [BatchState.COMPLETED]
@@ -80,7 +80,7 @@ def test_an_outage_is_waited_out(way: Sync, pauses: list[float]) -> None:
     api = FakeBatches(polls=2)
     job = way.submit(api.model(max_retries=0), ["a"])
     api.faults = [Fault("GET /batches/*", DOWN, times=6)]
-    assert way.wait(job).is_ended
+    assert way.wait(job).done
     assert len(pauses) == 7
 
 
@@ -112,7 +112,7 @@ def test_times_that_cannot_be_meant_are_refused(way: Sync, given: Any) -> None:
 def test_what_has_ended_is_not_asked_about_again(way: Sync) -> None:
     api = FakeBatches()
     job = way.submit(api.model(), ["a"])
-    assert [way.status(job).is_ended for _ in range(3)] == [True] * 3
+    assert [way.status(job).done for _ in range(3)] == [True] * 3
     assert api.count("GET /batches/*") == 1
 
 
