@@ -165,10 +165,21 @@ def attempt_row(attempt: Attempt, error: BaseException | None) -> AttemptRecord:
 
 
 def _outcome(attempt: Attempt, kind: ErrorKind | None) -> AttemptOutcome:
+    is_answered = attempt.response is not None and not attempt.response.is_error
+    return outcome_of(kind, is_answered=is_answered, is_refusal=attempt.received.is_refusal)
+
+
+def outcome_of(kind: ErrorKind | None, *, is_answered: bool, is_refusal: bool) -> AttemptOutcome:
+    """Say how an attempt ended.
+
+    Args:
+        kind: What went wrong; None for nothing.
+        is_answered: Whether the server carried the request out.
+        is_refusal: Whether the model or its content filter declined.
+    """
     if kind is None:
-        is_refusal = attempt.received.is_refusal
         return AttemptOutcome.REFUSAL if is_refusal else AttemptOutcome.SUCCESS
-    if attempt.response is None or attempt.response.is_error:
+    if not is_answered:
         return AttemptOutcome.ABORT if kind is ErrorKind.CANCELLED else AttemptOutcome.ERROR
     return _OUTCOMES.get(kind, AttemptOutcome.ERROR)
 

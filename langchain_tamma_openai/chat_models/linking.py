@@ -81,11 +81,11 @@ class LinkingMixin(Mixin):
         kwargs[LINK] = _link(run_manager, is_invoke=True)
         if run_manager is None or (runs := self._runs) is None:
             result = super()._generate_with_cache(messages, stop, run_manager, **kwargs)
-            return _with_all_calls_in_blocks(result)
+            return with_all_calls_in_blocks(result)
         run = runs.begin(run_manager)
         try:
             result = super()._generate_with_cache(messages, stop, run_manager, **kwargs)
-            result = _with_all_calls_in_blocks(result)
+            result = with_all_calls_in_blocks(result)
         except BaseException as error:
             run.fail(error)
             raise
@@ -105,7 +105,7 @@ class LinkingMixin(Mixin):
         run = None if runs is None or run_manager is None else runs.begin(run_manager)
         try:
             result = await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
-            result = _with_all_calls_in_blocks(result)
+            result = with_all_calls_in_blocks(result)
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError):
                 link.abandoned(error)
@@ -159,11 +159,14 @@ def _without_link(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in kwargs.items() if name != LINK}
 
 
-def _with_all_calls_in_blocks(result: ChatResult) -> ChatResult:
+def with_all_calls_in_blocks(result: ChatResult) -> ChatResult:
     """Say in the content blocks of plain answers what became of calls that were judged.
 
     Core makes blocks of an answer of Chat Completions from its valid calls with an id alone. Where
     nothing was judged the blocks stay those of `ChatOpenAI`.
+
+    Args:
+        result: The answers.
     """
     for generation in result.generations:
         message = generation.message

@@ -46,6 +46,11 @@ class BudgetTreasury:
                 return refuse("budget", budget, "a Budget, or a list of them")
         return cls(budgets)
 
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """The budgets."""
+        return self._budgets
+
     def statuses(self) -> list[BudgetStatus]:
         """Describe the budgets that hold for every call, whoever it is for."""
         return [budget.status() for budget in self._budgets if not budget.scope]

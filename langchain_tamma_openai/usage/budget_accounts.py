@@ -165,6 +165,19 @@ class Accounts:
         """
         self._renew(hold.key, [hold.ident])
 
+    def keep_until(self, hold: Hold, expires_at_s: float) -> None:
+        """Let a reservation live until a moment, whether or not anybody renews it.
+
+        Args:
+            hold: The reservation.
+            expires_at_s: Seconds since 1970.
+
+        Raises:
+            StorageError: The store cannot be reached.
+        """
+        self._live.pop(hold.ident, None)
+        self._run(lambda step: state.renew(step, hold.key, [hold.ident], expires_at_s))
+
     def _renew(self, key: LineKey, idents: list[str]) -> None:
         expires_at_s = self.clock() + self.terms.ttl_s
         self._run(lambda step: state.renew(step, key, idents, expires_at_s))
