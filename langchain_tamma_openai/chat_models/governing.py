@@ -82,6 +82,17 @@ def _account_of(key: SecretStr | None, root: str | None) -> _Account:
     return _Account(f"{where}|{name}|", None if key is None else QuotaKey(name, root))
 
 
+def _account_here(
+    known: dict[str | None, tuple[object, _Account]], key: object, root: str | None
+) -> _Account:
+    """Name an account; the same key is the same object nearly always."""
+    found = known.get(root)
+    if found is None or found[0] is not key:
+        account = _account_of(key if isinstance(key, SecretStr) else None, root)
+        found = known[root] = key, account
+    return found[1]
+
+
 class GoverningMixin(Mixin):
     """Finds the governors of each call, and tells what they know."""
 
@@ -194,7 +205,7 @@ class GoverningMixin(Mixin):
         if governors is None:
             return None
         root = base_url(self)
-        account = self._account(root)
+        account = _account_here(governors.accounts, self.openai_api_key, root)
         upper_usd, upper_tokens = None, None
         labels: Mapping[str, object] = {}
         if governors.treasury is not None:
