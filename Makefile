@@ -50,8 +50,8 @@ docs: $(STAMPS)/docs  ## the documentation in build/site; any warning fails
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir build/site
 	@echo "built: build/site/index.html"
 
-bench: $(STAMPS)/bench  ## CPU and wall time beside ChatOpenAI and the bare SDK (ARGS=--write for docs/benchmarks.md)
-	@$(BIN)/python benchmarks/run.py $(ARGS)
+bench: $(STAMPS)/bench  ## CPU, wall time and memory beside the others (ARGS=--write for docs/benchmarks.md)
+	@$(BIN)/python benchmarks/run.py --litellm $(ARGS)
 
 build: $(STAMPS)/build  ## sdist and wheel in dist/
 	@$(BIN)/python -m build
@@ -60,7 +60,7 @@ release-check: $(STAMPS)/build  ## build, look into what was built, and try it i
 	@$(OFFLINE) $(BIN)/python scripts/release_check.py
 
 clean:  ## remove .venv and everything that was built
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
+	rm -rf $(VENV) .venv-litellm dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp per extra: the second run of a target installs nothing.

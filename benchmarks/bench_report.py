@@ -1,91 +1,76 @@
-"""Turns results into a table for the terminal and a page for the documentation."""
+"""Results for the terminal and as JSON."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Final
 
-from bench_runner import Case, Results, Series
+from bench_results import Results, Series
+from bench_tables import Rows, tables
+from bench_targets import verdicts
 
 from langchain_tamma_openai._version import __version__
 
-LABELS = {"tamma": "ChatTammaOpenAI", "chat_openai": "ChatOpenAI", "sdk": "openai SDK"}
-PACKAGES = ("langchain-openai", "openai", "langchain-core")
+PACKAGES: Final = ("langchain-openai", "openai", "langchain-core", "tiktoken")
 
 
-def text_table(results: Results) -> str:
-    """Lay the rows out in aligned columns."""
-    rows = [_header(results), *_rows(results)]
+def text_report(results: Results) -> str:
+    """Lay out tables, what was left out, and a line per target."""
+    parts = ["\n".join(_aligned(rows)) for rows in tables(results)]
+    lines = [str(verdict) for verdict in verdicts(results)]
+    if lines:
+        parts.append("\n".join(["targets (ratio of medians of this run)", *lines]))
+    return "\n\n".join(parts)
+
+
+def _aligned(rows: Rows) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(_aligned(row, widths) for row in rows)
+    return [_line(row, widths) for row in rows]
 
 
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     first, *rest = zip(row, widths, strict=True)
     return "  ".join([first[0].ljust(first[1]), *[cell.rjust(width) for cell, width in rest]])
 
 
-def _markdown_table(results: Results) -> str:
-    header, *rows = [_header(results), *_rows(results)]
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *rows])
+def machine() -> dict[str, str]:
+    """Name what was measured and on what."""
+    return {
+        "python": platform.python_version(),
+        "cores": str(os.cpu_count()),
+        "langchain-tamma-openai": __version__,
+        **{name: version(name) for name in PACKAGES},
+    }
 
 
-def _header(results: Results) -> list[str]:
-    libraries = _libraries(results)
-    ratios = [f"ours / {LABELS[name]}" for name in libraries if name != "tamma"]
-    return [
-        "CPU ms per operation",
-        *[LABELS[name] for name in libraries],
-        *(ratios if "tamma" in libraries else []),
-        "wall ms",
-        "spread",
+def as_json(results: Results, rounds: int) -> str:
+    """Give every measurement, its medians and spreads, and the targets."""
+    cases = [
+        {
+            "name": case.name,
+            "title": case.title,
+            "contestants": {name: _series(each) for name, each in series.items()},
+        }
+        for case, series in results.items()
     ]
+    targets = [verdict.as_json() for verdict in verdicts(results)]
+    whole = {"machine": machine(), "rounds": rounds, "cases": cases, "targets": targets}
+    return json.dumps(whole, indent=1) + "\n"
 
 
-def _rows(results: Results) -> list[list[str]]:
-    return [_row(case, series) for case, series in results.items()]
-
-
-def _row(case: Case, series: dict[str, Series]) -> list[str]:
-    ours = series.get("tamma")
-    peers = [item for name, item in series.items() if name != "tamma"]
-    return [
-        case.title,
-        *[_number(item.median_cpu_ms) for item in series.values()],
-        *[f"{ours.median_cpu_ms / peer.median_cpu_ms:.2f}" for peer in peers if ours],
-        " / ".join(_number(item.median_wall_ms) for item in series.values()),
-        " / ".join(f"{item.spread_percent:.0f} %" for item in series.values()),
-    ]
-
-
-def _number(value_ms: float) -> str:
-    return f"{value_ms:.3f}" if value_ms < 1 else f"{value_ms:.1f}"
-
-
-def _libraries(results: Results) -> list[str]:
-    return list(next(iter(results.values())))
-
-
-def markdown_page(results: Results, rounds: int) -> str:
-    """Write the page that goes into the documentation."""
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return f"""# Benchmarks
-
-Repeat them with `make bench`. Every library makes the same calls in its own process, against a
-canned server in another process on the loopback interface: no network, no model, only the client's
-own work. Rounds are interleaved. Numbers are medians over {rounds} rounds of CPU time (all threads,
-user and system); "wall ms" and "spread" (the width of the middle half, in percent of the median)
-stand in the same order as the libraries.
-
-{_markdown_table(results)}
-
-What is compared: `ChatOpenAI` is asked for usage on streams, as `ChatTammaOpenAI` always asks;
-`ChatTammaOpenAI` also works out the cost of each answer, which the other two do not do.
-"construction" of the SDK is one sync and one async client, which is what a chat model stands for.
-
-Measured with Python {platform.python_version()} on {os.cpu_count()} cores,
-langchain-tamma-openai {__version__}, {versions}.
-"""
+def _series(series: Series) -> dict[str, object]:
+    if series.unsupported is not None:
+        return {"unsupported": series.unsupported}
+    return {
+        "median_cpu_ms": series.median("cpu"),
+        "median_wall_ms": series.median("wall"),
+        "median_peak_mb": series.median("peak"),
+        "spread_cpu_percent": series.spread_percent(),
+        "cpu_ms": series.cpu_ms,
+        "wall_ms": series.wall_ms,
+        "peak_mb": series.peak_mb,
+    }

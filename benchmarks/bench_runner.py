@@ -3,109 +3,100 @@
 from __future__ import annotations
 
 import json
-import statistics
+import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
+from bench_cases import Case
+from bench_results import Results, Series
+
 HERE: Final = Path(__file__).parent
+_ENCODINGS: Final = HERE.parent / "langchain_tamma_openai" / "data" / "encodings"
+
+Pythons = Mapping[str, str]
+"""Which Python runs a contestant, where it is not this one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One thing to measure: `repeat` operations at a time, or one in a fresh process for 0."""
+def run_cases(
+    cases: Sequence[Case], contestants: Sequence[str], rounds: int, pythons: Pythons
+) -> Results:
+    """Measure every case with every contestant, `rounds` times.
 
-    name: str
-    title: str
-    repeat: int
-
-
-CASES: Final = (
-    Case("import", "import", 0),
-    Case("first-call", "first call, import included", 0),
-    Case("construct", "construction", 20),
-    Case("invoke", "plain call", 30),
-    Case("stream", "stream of 500 chunks", 4),
-    Case("astream", "async stream of 500 chunks", 4),
-    Case("concurrent", "100 concurrent async calls", 2),
-)
-
-
-@dataclass(slots=True)
-class Series:
-    """Every measurement of one case with one library, in milliseconds per operation."""
-
-    cpu_ms: list[float] = field(default_factory=list)
-    wall_ms: list[float] = field(default_factory=list)
-
-    def add(self, line: str) -> None:
-        """Take one line of a worker."""
-        measured = json.loads(line)
-        self.cpu_ms.append(measured["cpu_s"] * 1000)
-        self.wall_ms.append(measured["wall_s"] * 1000)
-
-    @property
-    def median_cpu_ms(self) -> float:
-        """The middle measurement."""
-        return statistics.median(self.cpu_ms)
-
-    @property
-    def median_wall_ms(self) -> float:
-        """The middle measurement."""
-        return statistics.median(self.wall_ms)
-
-    @property
-    def spread_percent(self) -> float:
-        """Width of the middle half of the CPU times, in percent of the median."""
-        if len(self.cpu_ms) < 4:
-            return 100 * (max(self.cpu_ms) - min(self.cpu_ms)) / self.median_cpu_ms
-        low, _, high = statistics.quantiles(self.cpu_ms, n=4)
-        return 100 * (high - low) / self.median_cpu_ms
-
-
-Results = dict[Case, dict[str, Series]]
-
-
-def run_cases(cases: Sequence[Case], libraries: Sequence[str], rounds: int) -> Results:
-    """Measure every case with every library, `rounds` times."""
-    results: Results = {case: {library: Series() for library in libraries} for case in cases}
-    with ExitStack() as stack:
-        url = stack.enter_context(_canned_server())
-        warm = {n: stack.enter_context(_worker(n, url)) for n in _warm_libraries(cases, libraries)}
-        for number in range(rounds):
-            _progress(number, rounds)
-            for case in cases:
-                for library in _rotated(libraries, number):
-                    line = _measure(case, library, url, warm)
-                    results[case][library].add(line)
-    _progress(rounds, rounds)
+    Args:
+        cases: What to measure.
+        contestants: Who may take part; each case has its own list of who does.
+        rounds: How often; slow cases have a limit of their own.
+        pythons: The Python of contestants that need another environment.
+    """
+    results: Results = {
+        case: {name: Series() for name in case.contestants if name in contestants} for case in cases
+    }
+    with _canned_server() as url:
+        for group in dict.fromkeys(case.group for case in cases):
+            chosen = {case: results[case] for case in cases if case.group == group}
+            _Group(chosen, url, pythons).run(rounds)
     return results
 
 
-def _warm_libraries(cases: Sequence[Case], libraries: Sequence[str]) -> Sequence[str]:
-    return libraries if any(case.repeat for case in cases) else ()
+class _Group:
+    """Cases whose contestants stay in memory beside each other."""
+
+    def __init__(self, results: Results, url: str, pythons: Pythons) -> None:
+        self._results = results
+        self._url = url
+        self._pythons = pythons
+        self._warm: dict[str, subprocess.Popen[str]] = {}
+
+    def run(self, rounds: int) -> None:
+        with ExitStack() as stack:
+            for name in _warm_contestants(self._results):
+                worker = _process("worker.py", name, self._url, python=self._pythons.get(name))
+                self._warm[name] = stack.enter_context(worker)
+            if any(not case.repeat for case in self._results):
+                self._compile_modules()
+            for number in range(rounds):
+                self._run_round(number, rounds)
+            _progress(rounds, rounds, None)
+
+    def _compile_modules(self) -> None:
+        """Let every library load once, so that Python keeps its bytecode as an installer would."""
+        for name in {name for series in self._results.values() for name in series}:
+            self._measure(Case("first-call", "", 0), name)
+
+    def _run_round(self, number: int, rounds: int) -> None:
+        for case, series in self._results.items():
+            _progress(number, rounds, case)
+            if number < case.max_rounds:
+                for name in _rotated(list(series), number):
+                    if series[name].unsupported is None:
+                        series[name].add(self._measure(case, name))
+
+    def _measure(self, case: Case, name: str) -> str:
+        if case.repeat:
+            order = json.dumps({"case": case.name, "repeat": case.repeat})
+            return _ask(self._warm[name], order)
+        python = self._pythons.get(name)
+        with _process("worker.py", name, self._url, case.name, python=python) as fresh:
+            return _read_line(fresh)
 
 
-def _rotated(libraries: Sequence[str], by: int) -> list[str]:
-    shift = by % len(libraries)
-    return [*libraries[shift:], *libraries[:shift]]
+def _warm_contestants(results: Results) -> list[str]:
+    names = [name for case, series in results.items() if case.repeat for name in series]
+    return list(dict.fromkeys(names))
 
 
-def _progress(done: int, rounds: int) -> None:
-    end = "\n" if done == rounds else ""
-    print(f"\rround {done}/{rounds}", end=end, file=sys.stderr, flush=True)
+def _rotated(names: Sequence[str], by: int) -> list[str]:
+    shift = by % len(names) if names else 0
+    return [*names[shift:], *names[:shift]]
 
 
-def _measure(case: Case, library: str, url: str, warm: dict[str, subprocess.Popen[str]]) -> str:
-    if case.repeat:
-        order = json.dumps({"case": case.name, "repeat": case.repeat})
-        return _ask(warm[library], order)
-    with _process("worker.py", library, url, case.name) as cold:
-        return _read_line(cold)
+def _progress(done: int, rounds: int, case: Case | None) -> None:
+    title = f"{case.title:<60}" if case else " " * 60 + "\n"
+    print(f"\rround {done}/{rounds} {title}", end="", file=sys.stderr, flush=True)
 
 
 def _ask(worker: subprocess.Popen[str], order: str) -> str:
@@ -134,19 +125,30 @@ def _canned_server() -> Iterator[str]:
 
 
 @contextmanager
-def _worker(library: str, url: str) -> Iterator[subprocess.Popen[str]]:
-    with _process("worker.py", library, url) as worker:
-        yield worker
-
-
-@contextmanager
-def _process(script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, str(HERE / script), *arguments]
+def _process(
+    script: str, *arguments: str, python: str | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    command = [python or sys.executable, str(HERE / script), *arguments]
     with subprocess.Popen(  # noqa: S603 - our own script with our own arguments
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment()
     ) as process:
         try:
             yield process
         finally:
             _pipe(process.stdin).close()
-            process.wait(30)
+            process.wait(60)
+
+
+def _environment() -> dict[str, str]:
+    """Leave out what would change a library's work, and let tiktoken read without a network."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OPENAI_", "LANGSMITH_", "LANGCHAIN_", "OTEL_", "PYTHON"))
+    }
+    return {
+        **kept,
+        "PYTHONPATH": str(HERE.parent),  # this copy of the package, not an installed one
+        "TIKTOKEN_CACHE_DIR": str(_ENCODINGS),
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    }

@@ -1,8 +1,14 @@
 """A canned OpenAI server: raw bytes over a loopback socket, nothing computed per request.
 
-`POST /v1/chat/completions` answers with one JSON body; with `"stream": true` in the request it
-answers with a server-sent event stream, one event per HTTP chunk, as the real API frames it. The
-number of content events stands in the path: `http://127.0.0.1:PORT/chunks-500/v1`.
+`POST .../v1/chat/completions` and `POST .../v1/responses` answer with one JSON body, or with a
+server-sent event stream when the request says `"stream": true`, one event per HTTP chunk, as the
+real API frames it. What the answer holds stands in the path:
+
+    http://127.0.0.1:PORT/v1                 20 words
+    http://127.0.0.1:PORT/chunks-500/v1      500 words, a streamed event each
+    http://127.0.0.1:PORT/tools-4x100/v1     4 parallel tool calls, 100 pieces of arguments each
+
+`/langsmith` takes runs as LangSmith does and forgets them.
 """
 
 from __future__ import annotations
@@ -14,86 +20,27 @@ import sys
 from functools import lru_cache
 from typing import Final
 
-WORD: Final = "token "
-MODEL: Final = "gpt-6-luna"
+from canned_completions import plain_completion, streamed_completion, streamed_tool_calls
+from canned_responses import plain_response, streamed_response, streamed_response_calls
+
 _CHUNKS: Final = re.compile(rb"/chunks-(\d+)/")
+_TOOLS: Final = re.compile(rb"/tools-(\d+)x(\d+)/")
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 _STREAMS: Final = re.compile(rb'"stream": ?true')
-_COMMON: Final[dict[str, object]] = {
-    "id": "chatcmpl-CannedAnswer0000000000000",
-    "created": 1_790_000_000,
-    "model": MODEL,
-    "service_tier": "default",
-    "system_fingerprint": "fp_canned",
+_LAST_CHUNK: Final = b"0\r\n\r\n"
+_LANGSMITH_INFO: Final = {
+    "version": "0.15.0",
+    "batch_ingest_config": {
+        "use_multipart_endpoint": True,
+        "scale_up_qsize_trigger": 1000,
+        "scale_up_nthreads_limit": 16,
+        "scale_down_nempty_trigger": 4,
+        "size_limit": 100,
+        "size_limit_bytes": 20_971_520,
+    },
+    "instance_flags": {"zstd_compression_enabled": True},
 }
-
-
-def _usage(output_tokens: int) -> dict[str, object]:
-    return {
-        "prompt_tokens": 20,
-        "completion_tokens": output_tokens,
-        "total_tokens": 20 + output_tokens,
-        "prompt_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0, "audio_tokens": 0},
-        "completion_tokens_details": {
-            "reasoning_tokens": 0,
-            "audio_tokens": 0,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
-    }
-
-
-def _http_head(content_type: bytes, framing: bytes) -> bytes:
-    return (
-        b"HTTP/1.1 200 OK\r\nContent-Type: " + content_type + b"\r\n"
-        b"x-request-id: req_canned\r\nopenai-processing-ms: 5\r\n"
-        b"x-ratelimit-remaining-requests: 9999\r\n" + framing + b"\r\n\r\n"
-    )
-
-
-@lru_cache
-def plain_answer(words: int) -> bytes:
-    """The whole HTTP response of a call that does not stream."""
-    message: dict[str, object] = {
-        "role": "assistant",
-        "content": WORD * words,
-        "refusal": None,
-        "annotations": [],
-    }
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-    answer = {**_COMMON, "object": "chat.completion", "choices": [choice], "usage": _usage(words)}
-    body = json.dumps(answer).encode()
-    return _http_head(b"application/json", b"Content-Length: %d" % len(body)) + body
-
-
-def _event(choices: list[dict[str, object]], usage: dict[str, object] | None = None) -> bytes:
-    chunk = {
-        **_COMMON,
-        "object": "chat.completion.chunk",
-        "choices": choices,
-        "usage": usage,
-        "obfuscation": "a8Jx2",
-    }
-    return b"data: " + json.dumps(chunk, separators=(",", ":")).encode() + b"\n\n"
-
-
-def _choice(delta: dict[str, object], finish_reason: str | None = None) -> dict[str, object]:
-    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-
-
-@lru_cache
-def streamed_answer(words: int) -> bytes:
-    """The whole HTTP response of a stream with `words` content events."""
-    events = [
-        _event([_choice({"role": "assistant", "content": "", "refusal": None})]),
-        *[_event([_choice({"content": WORD})])] * words,
-        _event([_choice({}, "stop")]),
-        _event([], _usage(words)),
-        b"data: [DONE]\n\n",
-    ]
-    chunks = b"".join(b"%x\r\n%s\r\n" % (len(event), event) for event in events)
-    head = _http_head(b"text/event-stream; charset=utf-8", b"Transfer-Encoding: chunked")
-    return head + chunks + b"0\r\n\r\n"
 
 
 class CannedConnection(asyncio.Protocol):
@@ -120,19 +67,52 @@ class CannedConnection(asyncio.Protocol):
         head_end = self._read.find(b"\r\n\r\n")
         if head_end < 0:
             return None
-        length = _LENGTH.search(self._read, 0, head_end + 2)
-        end = head_end + 4 + (int(length[1]) if length else 0)
+        end = self._end_of_request(head_end)
         if len(self._read) < end:
             return None
         request = bytes(self._read[:end])
         del self._read[:end]
         return request
 
+    def _end_of_request(self, head_end: int) -> int:
+        if _CHUNKED.search(self._read, 0, head_end + 2):
+            last = self._read.find(_LAST_CHUNK, head_end + 2)
+            return len(self._read) + 1 if last < 0 else last + len(_LAST_CHUNK)
+        length = _LENGTH.search(self._read, 0, head_end + 2)
+        return head_end + 4 + (int(length[1]) if length else 0)
+
 
 def _answer(request: bytes) -> bytes:
-    found = _CHUNKS.search(request, 0, request.find(b"\r\n"))
+    line = request[: request.find(b"\r\n")]
+    if b"/langsmith/" in line:
+        return _langsmith_answer()
+    return canned(line, streams=_STREAMS.search(request) is not None)
+
+
+@lru_cache
+def canned(line: bytes, *, streams: bool) -> bytes:
+    """Give the whole HTTP response to a request.
+
+    Args:
+        line: The request line.
+        streams: Whether the request asks for a stream.
+    """
+    is_responses = b"/responses " in line
+    if tools := _TOOLS.search(line):
+        calls = streamed_response_calls if is_responses else streamed_tool_calls
+        return calls(int(tools[1]), int(tools[2]))
+    found = _CHUNKS.search(line)
     words = int(found[1]) if found else 20
-    return streamed_answer(words) if _STREAMS.search(request) else plain_answer(words)
+    if streams:
+        return streamed_response(words) if is_responses else streamed_completion(words)
+    return plain_response(words) if is_responses else plain_completion(words)
+
+
+@lru_cache
+def _langsmith_answer() -> bytes:
+    body = json.dumps(_LANGSMITH_INFO).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    return head % len(body) + body
 
 
 async def _serve() -> None:

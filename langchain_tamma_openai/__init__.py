@@ -12,6 +12,12 @@ from langchain_tamma_openai._version import __version__
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.adaptive import AdaptiveChoice, AdaptiveParameters
+    from langchain_tamma_openai.batch.job import BatchJob, BatchResult
+    from langchain_tamma_openai.batch.status import BatchState, BatchStatus
+    from langchain_tamma_openai.batch.submitting import asubmit_batch, submit_batch
+    from langchain_tamma_openai.batch_run.problems import BatchConflictError, BatchInputError
+    from langchain_tamma_openai.batch_run.progress import BatchProgress, BatchSummary
+    from langchain_tamma_openai.batch_run.run import BatchRun
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
     from langchain_tamma_openai.chunk_buffer import ChunkBuffer
     from langchain_tamma_openai.config import TammaOpenAIConfig
@@ -46,6 +52,7 @@ if TYPE_CHECKING:
         UnclassifiedError,
         UnknownParameterError,
     )
+    from langchain_tamma_openai.finding import ConfigurableChatModel, init_chat_model
     from langchain_tamma_openai.history import HistoryProblem, check_history
     from langchain_tamma_openai.history_repair import HistoryRepair, repair_history
     from langchain_tamma_openai.keys import hash_api_key, redact_api_key
@@ -133,6 +140,12 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.usage.export import export_records
     from langchain_tamma_openai.usage.logs import UsageLog
     from langchain_tamma_openai.usage.otel import OpenTelemetryCallbackHandler
+    from langchain_tamma_openai.usage.reconcile import (
+        Drift,
+        DriftKind,
+        Reconciliation,
+        reconcile,
+    )
     from langchain_tamma_openai.usage.record import (
         AttemptOutcome,
         AttemptRecord,
@@ -141,12 +154,19 @@ if TYPE_CHECKING:
         RunStatus,
         UsageRecord,
     )
+    from langchain_tamma_openai.usage.report.making import UsageReport, usage_report
     from langchain_tamma_openai.usage.summary import UsageSummary
     from langchain_tamma_openai.usage.totals import UsageTotals
     from langchain_tamma_openai.usage.tracker import UsageTracker
 
 _HOMES = {
     "adaptive": ("AdaptiveChoice", "AdaptiveParameters"),
+    "batch.job": ("BatchJob", "BatchResult"),
+    "batch.status": ("BatchState", "BatchStatus"),
+    "batch.submitting": ("asubmit_batch", "submit_batch"),
+    "batch_run.problems": ("BatchConflictError", "BatchInputError"),
+    "batch_run.progress": ("BatchProgress", "BatchSummary"),
+    "batch_run.run": ("BatchRun",),
     "chat_models.base": ("ChatTammaOpenAI",),
     "chunk_buffer": ("ChunkBuffer",),
     "config": ("TammaOpenAIConfig",),
@@ -181,6 +201,7 @@ _HOMES = {
         "UnclassifiedError",
         "UnknownParameterError",
     ),
+    "finding": ("ConfigurableChatModel", "init_chat_model"),
     "history": ("HistoryProblem", "check_history"),
     "history_repair": ("HistoryRepair", "repair_history"),
     "keys": ("hash_api_key", "redact_api_key"),
@@ -246,6 +267,7 @@ _HOMES = {
     "usage.export": ("export_records",),
     "usage.logs": ("UsageLog",),
     "usage.otel": ("OpenTelemetryCallbackHandler",),
+    "usage.reconcile": ("Drift", "DriftKind", "Reconciliation", "reconcile"),
     "usage.record": (
         "AttemptOutcome",
         "AttemptRecord",
@@ -254,6 +276,7 @@ _HOMES = {
         "RunStatus",
         "UsageRecord",
     ),
+    "usage.report.making": ("UsageReport", "usage_report"),
     "usage.summary": ("UsageSummary",),
     "usage.totals": ("UsageTotals",),
     "usage.tracker": ("UsageTracker",),
@@ -267,6 +290,15 @@ __all__ = [
     "AttemptOutcome",
     "AttemptRecord",
     "AuthenticationError",
+    "BatchConflictError",
+    "BatchInputError",
+    "BatchJob",
+    "BatchProgress",
+    "BatchResult",
+    "BatchRun",
+    "BatchState",
+    "BatchStatus",
+    "BatchSummary",
     "Budget",
     "BudgetAlert",
     "BudgetExceededError",
@@ -280,6 +312,7 @@ __all__ = [
     "CircuitListener",
     "CircuitOpenError",
     "ClassifiedError",
+    "ConfigurableChatModel",
     "ConfigurationError",
     "ConflictError",
     "ConnectionFailedError",
@@ -289,6 +322,8 @@ __all__ = [
     "CostCalculator",
     "CostEstimate",
     "Delivery",
+    "Drift",
+    "DriftKind",
     "ErrorAdvice",
     "ErrorClassifier",
     "ErrorKind",
@@ -331,6 +366,7 @@ __all__ = [
     "QuotaMemory",
     "RateLimitError",
     "RateLimitInfo",
+    "Reconciliation",
     "RefusalError",
     "RenderedPrompt",
     "RequestTimeoutError",
@@ -357,6 +393,7 @@ __all__ = [
     "UsageCallbackHandler",
     "UsageLog",
     "UsageRecord",
+    "UsageReport",
     "UsageSummary",
     "UsageTotals",
     "UsageTracker",
@@ -369,13 +406,16 @@ __all__ = [
     "arun_tool_loop",
     "arun_with_fallbacks",
     "astream_tool_loop",
+    "asubmit_batch",
     "check_history",
     "check_tool_arguments",
     "export_records",
     "get_usage_callback",
     "hash_api_key",
+    "init_chat_model",
     "judge_call",
     "no_waiting",
+    "reconcile",
     "redact_api_key",
     "repair_history",
     "reserve_all",
@@ -383,8 +423,10 @@ __all__ = [
     "run_tool_loop",
     "run_with_fallbacks",
     "stream_tool_loop",
+    "submit_batch",
     "to_strict",
     "tool_errors_as_messages",
+    "usage_report",
     "validate_response_format",
     "validate_tool_definition",
     "validate_tool_definitions",
@@ -395,7 +437,11 @@ def __getattr__(name: str) -> object:
     """Load a public name when it is first asked for."""
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    from langchain_tamma_openai.loading import uncollected
+
+    with uncollected():
+        home = importlib.import_module(f"{__name__}.{_HOME_OF[name]}")
+    value: object = getattr(home, name)
     globals()[name] = value
     return value
 

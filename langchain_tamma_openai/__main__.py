@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import io
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
 
 _INTERRUPTED = 130
 _PACKAGES_OF_THE_EXTRA = {"typer", "rich"}
@@ -33,12 +37,31 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    return run(argv)
+    status = run(argv)
+    if argv is None and status == _INTERRUPTED:
+        _leave(status)
+    return status
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process now: threads that Ctrl-C left at work are not waited for.
+
+    Python itself would also end by the signal, with no exit code of its own, where Ctrl-C came
+    while a module was being imported.
+    """
+    atexit._run_exitfuncs()  # noqa: SLF001 - what was registered has to run all the same
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def _never_fail_to_print() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started the program, as `>&-` does
+            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8"))
+        elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 

@@ -6,8 +6,10 @@ How a price is chosen, and where the sources disagree, is told in docs/pricing.m
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, localcontext
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
     from langchain_tamma_openai.pricing_bound import PlainBounds
     from langchain_tamma_openai.pricing_estimate import CostEstimate, UpperBound
-    from langchain_tamma_openai.pricing_genai import GenaiPrices
+    from langchain_tamma_openai.pricing_genai import FoundPrices, GenaiPrices
     from langchain_tamma_openai.pricing_overview import PricingRow
     from langchain_tamma_openai.wire.tools import ToolLike
 
@@ -43,6 +45,7 @@ __all__ = ["Cost", "CostCalculator", "CostPart", "default_calculator"]
 
 logger = logging.getLogger(__name__)
 
+_GENAI_PACKAGE = "genai_prices"
 _PER_MILLION = -6
 _USER_SOURCE = "user"
 _MAX_CACHED_SHEETS = 4096
@@ -72,6 +75,7 @@ class CostCalculator:
         self._overrides = overrides
         self._user: PriceTable = {} if overrides is None else parse_price_table(overrides)
         self._genai: GenaiPrices | None = None
+        self._used_snapshot = False
         self._sheets: dict[tuple[object, ...], PriceSheet | str] = {}
         self._bounds: dict[tuple[object, ...], tuple[list[PriceSheet], PlainBounds]] = {}
 
@@ -347,7 +351,7 @@ class CostCalculator:
             moment.date() if provider == "openai" else moment.replace(second=0, microsecond=0)
         )
         key = (model, tier, day, provider, regional)
-        if self._genai is not None and self._genai.was_replaced():
+        if self._is_outdated():
             self._sheets.clear()
         found = self._sheets.get(key)
         if found is None:
@@ -385,18 +389,18 @@ class CostCalculator:
         return PriceSheet(levels, source, entry.valid_from, entry.valid_until)
 
     def _known(self, names: tuple[str, ...], at: datetime) -> bool:
-        return self._reader().find(names, STANDARD, at) is not None
+        return self._look_up(names, STANDARD, at, "openai") is not None
 
     def _find_in_genai(
         self, names: tuple[str, ...], tier: str, at: datetime, provider: str
     ) -> PriceSheet | str:
         shipped = _shipped_prices()
-        found = self._reader().find(names, tier, at, provider)
+        found = self._look_up(names, tier, at, provider)
         if found is None:
             return f"no price is known for {names[0]}"
         if found.levels is None:
             rule = _first(shipped.tier_multipliers, names, {}).get(tier)
-            standard = None if rule is None else self._reader().find(names, STANDARD, at, provider)
+            standard = None if rule is None else self._look_up(names, STANDARD, at, provider)
             if rule is None or standard is None or standard.levels is None:
                 return _no_tier(names[0], tier)
             levels = tuple(level.scaled(rule) for level in standard.levels)
@@ -406,6 +410,27 @@ class CostCalculator:
         if multiplier is not None:
             levels = tuple(_with_12h_writes(level, multiplier) for level in levels)
         return PriceSheet(levels, found.source)
+
+    def _look_up(
+        self, names: tuple[str, ...], tier: str, at: datetime, provider: str
+    ) -> FoundPrices | None:
+        """Ask genai-prices, or what the package knows of it where that is the same."""
+        if self._genai is None and provider == "openai":
+            from langchain_tamma_openai.pricing_snapshot import UnsureError, current_snapshot
+
+            snapshot = current_snapshot()
+            if snapshot is not None:
+                self._used_snapshot = True
+                with suppress(UnsureError):
+                    return snapshot.find(names, tier, at)
+        return self._reader().find(names, tier, at, provider)
+
+    def _is_outdated(self) -> bool:
+        """Whether prices may have changed since they were looked up."""
+        if self._used_snapshot and _GENAI_PACKAGE in sys.modules:
+            self._used_snapshot = False
+            return True
+        return self._genai is not None and self._genai.was_replaced()
 
     def _reader(self) -> GenaiPrices:
         if self._genai is None:

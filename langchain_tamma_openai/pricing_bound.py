@@ -1,8 +1,8 @@
 """The most that a request of plain texts can cost, worked out without a tally.
 
-Nearly every request is a list of messages that are texts and nothing else. What their bound rests on
-is the same for all requests of a model on a day; `pricing_estimate` says the same of any request,
-and the tests compare the two.
+Nearly every request is a list of messages that are texts and nothing else. What their bound rests
+on is the same for all requests of a model on a day; `pricing_estimate` says the same of any
+request, and the tests compare the two.
 """
 
 from __future__ import annotations

@@ -43,6 +43,32 @@ class Cost:
     parts: tuple[CostPart, ...] = ()
     unknown_reason: str | None = None
 
+    def __repr__(self) -> str:
+        """Say what it comes to, in exact dollars."""
+        if self.total_usd is None:
+            reason = f": {self.unknown_reason}" if self.unknown_reason else ""
+            return f"Cost(unknown{reason})"
+        split = f"in ${plain_decimal(self.input_usd)}, out ${plain_decimal(self.output_usd)}"
+        notes = "".join(f", {note}" for note in self._notes)
+        return f"Cost(${plain_decimal(self.total_usd)} = {split}{notes})"
+
+    @property
+    def _notes(self) -> list[str]:
+        notes = [] if self.currency == "USD" else [self.currency]
+        notes += ["estimated"] if self.estimated else []
+        return notes + ([self.pricing_source] if self.pricing_source else [])
+
+    def _repr_html_(self) -> str:
+        from langchain_tamma_openai.notebook import table_html
+
+        rows = [
+            (part.kind, part.tokens, plain_decimal(part.usd_per_mtok), plain_decimal(part.usd))
+            for part in self.parts
+        ]
+        total = ("total", "", "", plain_decimal(self.total_usd) or "unknown")
+        heads = ("tokens of", "number", "$ per million", "$")
+        return table_html(heads, [*rows, total], repr(self))
+
     def as_metadata(self) -> dict[str, str | bool | None]:
         """Give the `response_metadata["cost"]` of an answer: plain decimal strings or None."""
         return {

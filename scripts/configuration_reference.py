@@ -176,7 +176,7 @@ def _argument_default(parameter: inspect.Parameter) -> str:
 def _described(subject: type) -> dict[str, str]:
     """Read what a docstring says of each argument or attribute."""
     texts: dict[str, str] = {}
-    for holder in (subject, vars(subject).get("__init__")):
+    for holder in (subject, *(vars(kind).get("__init__") for kind in subject.__mro__[:-1])):
         for name, text in _entries(inspect.getdoc(holder) or ""):
             texts.setdefault(name, text)
     return texts

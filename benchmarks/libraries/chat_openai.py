@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from libraries import API_KEY
+from libraries import API_KEY, MODEL
 
 if TYPE_CHECKING:
-    from libraries import Client
+    from langchain_openai import ChatOpenAI
+
+    from libraries import Api, Client
 
 
 def load() -> None:
@@ -17,21 +19,22 @@ def load() -> None:
 
 def construct(base_url: str) -> None:
     """Build a chat model and drop it."""
-    from langchain_openai import ChatOpenAI
-    from pydantic import SecretStr
-
-    key = SecretStr(API_KEY)
-    ChatOpenAI(model="gpt-6-luna", api_key=key, base_url=base_url, stream_usage=True)
+    _model(base_url, MODEL)
 
 
-def connect(base_url: str) -> Client:
+def connect(base_url: str, api: Api) -> Client:
     """Build a chat model that is kept."""
-    from langchain_openai import ChatOpenAI
-    from pydantic import SecretStr
-
     from libraries.langchain_client import LangChainClient
 
+    model = _model(base_url, MODEL, uses_responses=api == "responses" or None)
+    return LangChainClient(model, lambda: _model(base_url, "gpt-4o"))
+
+
+def _model(base_url: str, name: str, *, uses_responses: bool | None = None) -> ChatOpenAI:
+    from langchain_openai import ChatOpenAI
+    from pydantic import SecretStr
+
     key = SecretStr(API_KEY)
-    return LangChainClient(
-        ChatOpenAI(model="gpt-6-luna", api_key=key, base_url=base_url, stream_usage=True)
-    )
+    if uses_responses:
+        return ChatOpenAI(model=name, api_key=key, base_url=base_url, use_responses_api=True)
+    return ChatOpenAI(model=name, api_key=key, base_url=base_url, stream_usage=True)

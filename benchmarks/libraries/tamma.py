@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from libraries import API_KEY
+from libraries import API_KEY, MODEL
 
 if TYPE_CHECKING:
-    from libraries import Client
+    from langchain_tamma_openai import ChatTammaOpenAI
+    from libraries import Api, Client
 
 
 def load() -> None:
@@ -17,14 +18,22 @@ def load() -> None:
 
 def construct(base_url: str) -> None:
     """Build a chat model and drop it."""
-    from langchain_tamma_openai import ChatTammaOpenAI
-
-    ChatTammaOpenAI(model="gpt-6-luna", api_key=API_KEY, base_url=base_url)
+    _model(base_url, MODEL)
 
 
-def connect(base_url: str) -> Client:
+def connect(base_url: str, api: Api) -> Client:
     """Build a chat model that is kept."""
-    from langchain_tamma_openai import ChatTammaOpenAI
     from libraries.langchain_client import LangChainClient
 
-    return LangChainClient(ChatTammaOpenAI(model="gpt-6-luna", api_key=API_KEY, base_url=base_url))
+    model = _model(base_url, MODEL, uses_responses=api == "responses" or None)
+    return LangChainClient(model, lambda: _model(base_url, "gpt-4o"))
+
+
+def _model(base_url: str, name: str, *, uses_responses: bool | None = None) -> ChatTammaOpenAI:
+    from langchain_tamma_openai import ChatTammaOpenAI
+
+    if uses_responses:
+        return ChatTammaOpenAI(
+            model=name, api_key=API_KEY, base_url=base_url, use_responses_api=True
+        )
+    return ChatTammaOpenAI(model=name, api_key=API_KEY, base_url=base_url)

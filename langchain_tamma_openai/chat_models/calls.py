@@ -19,7 +19,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from langchain_tamma_openai.resilience.background import Patience
 from langchain_tamma_openai.resilience.classify import class_names
-from langchain_tamma_openai.transport.body import read_within
+from langchain_tamma_openai.transport.body import read_within, timeouts_of
 from langchain_tamma_openai.transport.send import (
     WireRequest,
     aopen_stream,
@@ -205,8 +205,7 @@ class Call(ABC):
     def _free_reads(self, response: httpx2.Response) -> None:
         """Let the body be read as slowly as it could be without a deadline for the headers."""
         (given,) = self._given_timeout or (None,)
-        timeouts = response.request.extensions.get("timeout")
-        if isinstance(timeouts, dict):
+        if (timeouts := timeouts_of(response)) is not None:
             read_s = getattr(given, "read", given)
             timeouts["read"] = read_s if isinstance(read_s, int | float) else None
 

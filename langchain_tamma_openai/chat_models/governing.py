@@ -10,18 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pydantic import SecretStr
 
-from langchain_tamma_openai.chat_models.attempts import RATE_LIMIT
 from langchain_tamma_openai.chat_models.mixin import Mixin
-from langchain_tamma_openai.chat_models.observing import calculator, is_regional
-from langchain_tamma_openai.chat_models.run_link import labels_of
 from langchain_tamma_openai.chat_models.settings import (
     CLIENT_FIELDS,
     CONNECTION_FIELDS,
     base_url,
 )
-from langchain_tamma_openai.chat_models.sizing import rough_tokens
-from langchain_tamma_openai.resilience.governors import Governors, Need
-from langchain_tamma_openai.resilience.retry import RetryPolicy
 
 if TYPE_CHECKING:
     import httpx2
@@ -30,9 +24,10 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.chat_models.run_link import RunLink
     from langchain_tamma_openai.resilience.deadline import Deadline
     from langchain_tamma_openai.resilience.fallback import FallbackPolicy, FallbackStep
-    from langchain_tamma_openai.resilience.governors import Passage
+    from langchain_tamma_openai.resilience.governors import Governors, Passage
     from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
     from langchain_tamma_openai.resilience.quota import QuotaInfo, QuotaKey, QuotaMemory
+    from langchain_tamma_openai.resilience.retry import RetryPolicy
 
 _DEFAULT_MAX_RETRIES = 2
 _NO_ACCOUNT = "no-account"
@@ -55,6 +50,8 @@ _ALIVE = (
     "quota_memory",
     "callbacks",
 )
+RATE_LIMIT_EXTENSION = "tamma_rate_limit"
+"""Where on an answer stands what its headers say of the rate limits, if they were read before."""
 _RATE_LIMIT_PREFIX = b"x-ratelimit-"
 
 
@@ -100,6 +97,8 @@ class GoverningMixin(Mixin):
     def _retry_policy(self) -> RetryPolicy:
         if self.retry is not None:
             return self.retry
+        from langchain_tamma_openai.resilience.retry import RetryPolicy
+
         retries = _DEFAULT_MAX_RETRIES if self.max_retries is None else self.max_retries
         return RetryPolicy.from_max_retries(retries)
 
@@ -163,6 +162,7 @@ class GoverningMixin(Mixin):
 
             self._fallback_policy = FallbackPolicy.of(self.fallback_models)
             _check_allowed_fallbacks(self._fallback_policy, self.allowed_models)
+        self._treasury = None
         if self.budget is not None:
             from langchain_tamma_openai.chat_models.treasury import BudgetTreasury
 
@@ -189,6 +189,8 @@ class GoverningMixin(Mixin):
         if all(member is None for member in members):
             self._governors = None
             return
+        from langchain_tamma_openai.resilience.governors import Governors
+
         self._governors = Governors(*members)
 
     @property
@@ -204,11 +206,16 @@ class GoverningMixin(Mixin):
         governors: Governors | None = self._governors
         if governors is None:
             return None
+        from langchain_tamma_openai.chat_models.sizing import rough_tokens
+        from langchain_tamma_openai.resilience.governors import Need
+
         root = base_url(self)
         account = _account_here(governors.accounts, self.openai_api_key, root)
         upper_usd, upper_tokens = None, None
         labels: Mapping[str, object] = {}
         if governors.treasury is not None:
+            from langchain_tamma_openai.chat_models.run_link import labels_of
+
             upper_usd, upper_tokens = self._upper_bound(call, root)
             labels = labels_of(call, link) if governors.is_scoped else {"model": call.model}
         need = Need(
@@ -225,6 +232,8 @@ class GoverningMixin(Mixin):
         return governors.passage(need)
 
     def _upper_bound(self, call: Call, root: str | None) -> tuple[Decimal | None, int | None]:
+        from langchain_tamma_openai.chat_models.observing import calculator, is_regional
+
         bound = calculator(self.price_overrides).upper_bound(
             call.payload, call.model, regional=root is not None and is_regional(root)
         )
@@ -289,7 +298,7 @@ class GoverningMixin(Mixin):
         self._gather()
 
     def _read_rate_limit(self, response: httpx2.Response, model: str) -> RateLimitInfo | None:
-        info: RateLimitInfo | None = response.extensions.get(RATE_LIMIT)
+        info: RateLimitInfo | None = response.extensions.get(RATE_LIMIT_EXTENSION)
         if info is not None:  # the limiter has read it
             return self._keep_rate_limit(info, model)
         headers = response.headers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.language_models.base import LangSmithParams
 from pydantic import SecretStr
@@ -17,6 +17,7 @@ from langchain_tamma_openai.chat_models.settings import printable
 if TYPE_CHECKING:
     from langchain_core.language_models import ModelProfile
 
+    from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
     from langchain_tamma_openai.prompts.model import RenderedPrompt
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,13 @@ _NOT_PICKLED: dict[str, Any] = {
     "_fallback_policy": None,
     "_others": {},
     "_rate_limits": {},
+}
+# Made by the model itself, or long and the same for every instance.
+_DERIVED = frozenset({"callbacks", "metadata", "profile"})
+_UNREMARKABLE: dict[str, tuple[object, ...]] = {
+    "model_kwargs": ({},),
+    "stream_chunk_timeout": (120.0,),
+    "stream_usage": (True,),
 }
 _MCP_SECRETS = ("headers", "authorization")
 
@@ -111,9 +119,18 @@ class IdentityMixin(Mixin):
         return "openai-chat"
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Print the fields without the secrets they may carry."""
-        for name, value in super().__repr_args__():
-            yield name, printable(str(name), value)
+        """Print what was chosen for this model, as it was named, without secrets."""
+        shown = dict(super().__repr_args__())
+        yield "model", shown.pop("model_name", self.model_name)
+        for name, value in shown.items():
+            text = printable(str(name), value)
+            if name not in _DERIVED and text not in _UNREMARKABLE.get(str(name), ()):
+                yield _typed_name(type(self), str(name)), text
+
+    def _repr_html_(self) -> str:
+        from langchain_tamma_openai.chat_models.shown import model_html
+
+        return model_html(cast("ChatTammaOpenAI", self), dict(self.__repr_args__()))
 
     def __getstate__(self) -> dict[Any, Any]:
         """Leave the keys and the open clients out of a pickle."""
@@ -199,3 +216,9 @@ def _added(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(value, int | float):
             total[name] = value + (known if isinstance(known, int | float) else 0)
     return total
+
+
+def _typed_name(kind: type[Any], name: str) -> str:
+    """Name a field as it is typed: `api_key` and not `openai_api_key`."""
+    field = kind.model_fields.get(name)
+    return field.alias or name if field is not None else name

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessage
 
 from langchain_tamma_openai.chat_models.mixin import Mixin
-from langchain_tamma_openai.chat_models.run_link import LINK, RunLink, linked, without_link
-from langchain_tamma_openai.wire.arguments import NOT_OF_THE_SCHEMA
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import (
@@ -22,8 +20,13 @@ if TYPE_CHECKING:
     from langchain_core.outputs import ChatResult
     from langchain_core.runnables import RunnableConfig
 
+    from langchain_tamma_openai.chat_models.run_link import RunLink
     from langchain_tamma_openai.prompts.model import RenderedPrompt
     from langchain_tamma_openai.usage.model_runs import ModelRuns
+
+
+LINK = "tamma_run_link"
+"""Name under which a run's link travels beside the call's parameters."""
 
 
 class LinkingMixin(Mixin):
@@ -45,6 +48,8 @@ class LinkingMixin(Mixin):
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
         """Stream an answer; see LangChain's `BaseChatModel.stream`."""
+        from langchain_tamma_openai.chat_models.run_link import linked
+
         config, kwargs = linked(self._told_of(config), self.callbacks, kwargs)
         return super().stream(input, config, stop=stop, **kwargs)
 
@@ -57,6 +62,8 @@ class LinkingMixin(Mixin):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """Stream an answer; see LangChain's `BaseChatModel.astream`."""
+        from langchain_tamma_openai.chat_models.run_link import linked
+
         config, kwargs = linked(self._told_of(config), self.callbacks, kwargs)
         return super().astream(input, config, stop=stop, **kwargs)
 
@@ -71,7 +78,7 @@ class LinkingMixin(Mixin):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        kwargs[LINK] = RunLink.of(run_manager, is_invoke=True)
+        kwargs[LINK] = _link(run_manager, is_invoke=True)
         if run_manager is None or (runs := self._runs) is None:
             result = super()._generate_with_cache(messages, stop, run_manager, **kwargs)
             return _with_all_calls_in_blocks(result)
@@ -92,7 +99,7 @@ class LinkingMixin(Mixin):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        link = RunLink.of(run_manager, is_invoke=True)
+        link = _link(run_manager, is_invoke=True)
         kwargs[LINK] = link
         runs: ModelRuns | None = None if run_manager is None else self._runs
         run = None if runs is None or run_manager is None else runs.begin(run_manager)
@@ -121,12 +128,12 @@ class LinkingMixin(Mixin):
         """Tie a run of LangChain's newer events to its callbacks, unless `invoke` has done so."""
         if LINK not in kwargs:
             run_manager = kwargs["run_manager"]
-            kwargs[LINK] = RunLink.of(run_manager, is_invoke=False)
+            kwargs[LINK] = _link(run_manager, is_invoke=False)
             if self._runs is not None:
                 self._runs.listen(run_manager)
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
-        text: str = super()._get_llm_string(stop=stop, **without_link(kwargs))
+        text: str = super()._get_llm_string(stop=stop, **_without_link(kwargs))
         # Neither what a registry holds under an id nor our policies are in the serialised model.
         prompt = self._rendered_prompt()
         beside = self._policies_of_answers()
@@ -137,7 +144,19 @@ class LinkingMixin(Mixin):
     def _get_invocation_params(
         self, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        return super()._get_invocation_params(stop=stop, **without_link(kwargs))
+        return super()._get_invocation_params(stop=stop, **_without_link(kwargs))
+
+
+def _link(
+    run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None, *, is_invoke: bool
+) -> RunLink:
+    from langchain_tamma_openai.chat_models.run_link import RunLink
+
+    return RunLink.of(run_manager, is_invoke=is_invoke)
+
+
+def _without_link(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in kwargs.items() if name != LINK}
 
 
 def _with_all_calls_in_blocks(result: ChatResult) -> ChatResult:
@@ -164,6 +183,8 @@ def _with_all_calls_in_blocks(result: ChatResult) -> ChatResult:
 
 def _was_judged(call: Mapping[str, Any]) -> bool:
     """Whether a call has no id to be found by, or was refused for its schema."""
+    from langchain_tamma_openai.wire.arguments import NOT_OF_THE_SCHEMA
+
     return call["id"] is None or str(call.get("error")).startswith(NOT_OF_THE_SCHEMA)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.wire.completions import AnswerFacts
     from langchain_tamma_openai.wire.usage import TokenUsage
 
+_CALLBACKS_MODULE = "langchain_tamma_openai.usage.callbacks"
 CACHE_SOURCE = "cache"
 _OLDEST_ANSWER_S = datetime(2022, 11, 1, tzinfo=UTC).timestamp()
 
@@ -114,9 +116,10 @@ def observe_outside_context(message: AIMessage, facts: AnswerFacts) -> None:
         message: The answer or the last chunk of a stream, with usage and cost.
         facts: What served.
     """
-    from langchain_tamma_openai.usage.callbacks import orphan_handlers
-
-    if handlers := orphan_handlers():
+    callbacks = sys.modules.get(_CALLBACKS_MODULE)
+    if callbacks is None:  # nobody has opened a block
+        return
+    if handlers := callbacks.orphan_handlers():
         told = message.model_copy(
             update={
                 "response_metadata": {

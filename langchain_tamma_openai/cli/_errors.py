@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import traceback
+import warnings
 from types import TracebackType
 from typing import Final, Self
 
@@ -50,63 +53,126 @@ class Ending:
 
     Attributes:
         status: The exit status.
+        debug: Whether tracebacks are wanted.
     """
 
     def __init__(self) -> None:
         """Expect a success."""
         self.status = 0
+        self.debug = bool(os.environ.get(DEBUG))
 
     def __enter__(self) -> Self:
-        """Catch what ends the block."""
+        """Catch what ends the block; let warnings be one line each."""
+        self._format = warnings.formatwarning
+        warnings.formatwarning = _one_line_warning
         return self
 
     def __exit__(
         self, _kind: object, error: BaseException | None, _traceback: TracebackType | None
     ) -> bool:
         """Say what went wrong; nothing escapes but what ends the interpreter."""
-        if error is None or isinstance(error, GeneratorExit):
+        warnings.formatwarning = self._format
+        if isinstance(error, GeneratorExit):
             return False
-        if isinstance(error, SystemExit):
-            self.status = error.code if isinstance(error.code, int) else FAILED
-            return True
-        if os.environ.get(DEBUG) and isinstance(error, Exception):
-            return False
-        self.status = _status(error)
-        _say(error)
+        if error is not None:
+            error = _unwrapped(error)
+            self.status = _status(error)
+            _say(_text(error, debug=self.debug))
+        self._flush()
         return True
+
+    def _flush(self) -> None:
+        """Write what is left now: at exit, Python would complain in its own words."""
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            silence(sys.stdout)
+            if self.status == 0:
+                self.status = _status(error)
+                _say(_text(error, debug=self.debug))
+
+
+def error_line(error: BaseException) -> str:
+    """Say in one line what went wrong, without secrets.
+
+    Args:
+        error: Whatever was raised.
+    """
+    from langchain_tamma_openai.redact import redact_secrets
+
+    if isinstance(error, CommandError):
+        return redact_secrets(str(error))
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return redact_secrets(f"{where}{error.strerror}")
+    return redact_secrets(" ".join(f"{type(error).__name__}: {_message(error)}".split()))
+
+
+def silence(stream: object) -> None:
+    """Let what is still to be written to a broken stream go nowhere, instead of failing again.
+
+    Args:
+        stream: Standard output or standard error.
+    """
+    if isinstance(stream, io.TextIOBase):
+        try:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+        except (OSError, ValueError):
+            return
+
+
+def _unwrapped(error: BaseException) -> BaseException:
+    """Find Ctrl-C in what a library made of it, as when it came while a module was imported."""
+    if isinstance(error, CommandError | typer.Exit | SystemExit):
+        return error
+    link: BaseException | None = error
+    while link is not None and not isinstance(link, KeyboardInterrupt):
+        link = link.__cause__ or link.__context__
+    if isinstance(link, KeyboardInterrupt) or "KeyboardInterrupt" in str(error):
+        return KeyboardInterrupt()
+    return error
 
 
 def _status(error: BaseException) -> int:
-    if isinstance(error, KeyboardInterrupt | typer.Abort):
-        return INTERRUPTED
-    if isinstance(error, BrokenPipeError):
-        return BROKEN_PIPE
     if isinstance(error, CommandError):
         return error.status
     if isinstance(error, typer.Exit):
         return error.exit_code
-    if isinstance(error, typer.TyperException):
-        return WRONG_ARGUMENTS
-    return FAILED
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else FAILED
+    return next((status for kind, status in _STATUSES if isinstance(error, kind)), FAILED)
 
 
-def _say(error: BaseException) -> None:
-    if isinstance(error, BrokenPipeError):
-        _silence_stdout()
+_STATUSES: Final[tuple[tuple[type[BaseException], int], ...]] = (
+    (KeyboardInterrupt, INTERRUPTED),
+    (typer.Abort, INTERRUPTED),
+    (BrokenPipeError, BROKEN_PIPE),
+    (typer.TyperException, WRONG_ARGUMENTS),
+)
+
+
+def _say(text: str) -> None:
+    if not text:
         return
-    text = _text(error)
-    if text:
-        print(text, file=sys.stderr)
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        silence(sys.stderr)
 
 
-def _text(error: BaseException) -> str:
+def _text(error: BaseException, *, debug: bool) -> str:
+    if isinstance(error, BrokenPipeError | typer.Exit):
+        return ""
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return "\nstopped"
-    if isinstance(error, typer.Exit):
-        return ""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, str) else ""
     if isinstance(error, typer.TyperException):
         return _usage(error)
-    return f"error: {_one_line(error)}"
+    told = "".join(traceback.format_exception(error)) if debug else ""
+    return f"{told}error: {error_line(error)}"
 
 
 def _usage(error: typer.TyperException) -> str:
@@ -121,42 +187,39 @@ def _usage(error: typer.TyperException) -> str:
     return f"{usage}\nTry '{context.command_path} --help' for help.\n\nerror: {message}"
 
 
-def _one_line(error: BaseException) -> str:
-    from langchain_tamma_openai.redact import redact_secrets
+def _message(error: BaseException) -> str:
+    """Give what is for people of an error of ours, and of any other what it says."""
+    from langchain_tamma_openai.errors import TammaError
 
-    if isinstance(error, CommandError):
-        return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
-        return redact_secrets(f"{where}{error.strerror}")
-    user_message = getattr(error, "user_message", None)
-    text = user_message if isinstance(user_message, str) and _is_of_api(error) else str(error)
-    return redact_secrets(" ".join(f"{type(error).__name__}: {text}".split()))
+    if not isinstance(error, TammaError):
+        way_out = f"(an unexpected error; {DEBUG}=1 shows the traceback)"
+        return f"{error} {way_out}" if isinstance(error, Exception) else str(error)
+    if _is_ours(error):
+        return error.technical_message
+    return f"{error.user_message} ({error.technical_message})"
 
 
-def _is_of_api(error: BaseException) -> bool:
-    """Whether a server or the way to it failed: its technical text is not for people."""
-    from langchain_tamma_openai.errors import (
-        BudgetExceededError,
-        ConfigurationError,
-        InvalidParameterError,
-        PromptError,
-        StorageError,
-    )
+def _is_ours(error: BaseException) -> bool:
+    """Whether this program found the mistake, so that its own text already says the way out."""
+    from langchain_tamma_openai import errors
 
     ours = (
-        BudgetExceededError,
-        ConfigurationError,
-        InvalidParameterError,
-        PromptError,
-        StorageError,
+        errors.BudgetExceededError,
+        errors.ConfigurationError,
+        errors.InvalidParameterError,
+        errors.InvalidToolError,
+        errors.PromptError,
+        errors.StorageError,
     )
-    return not isinstance(error, ours)
+    return isinstance(error, ours)
 
 
-def _silence_stdout() -> None:
-    """Python flushes standard output once more at exit; let that go nowhere instead of failing."""
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        return
+def _one_line_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    del category, filename, lineno, line
+    return f"warning: {' '.join(str(message).split())}\n"

@@ -6,13 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from langchain_tamma_openai.cli._errors import CommandError, wrong_argument
+from langchain_tamma_openai.cli._errors import (
+    FAILED,
+    WRONG_ARGUMENTS,
+    CommandError,
+    wrong_argument,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
     from langchain_tamma_openai import ChatTammaOpenAI, UsageTracker
+    from langchain_tamma_openai.usage.store.location import StoreLocation
 
 STORE_VARIABLE = "TAMMA_OPENAI_STORE"
 
@@ -49,10 +55,29 @@ def chat_model(model: str | None, base_url: str | None, **others: object) -> Cha
     """
     from langchain_tamma_openai import ChatTammaOpenAI
 
+    check_base_url(base_url)
     given = {"model": model, "base_url": base_url, **others}
     llm = ChatTammaOpenAI(**{name: value for name, value in given.items() if value is not None})
     _ = llm.root_client  # a missing key is said now, and not in the middle
     return llm
+
+
+def check_base_url(base_url: str | None) -> None:
+    """Refuse what is no URL before anything else is done.
+
+    Args:
+        base_url: What was typed; None for none.
+
+    Raises:
+        CommandError: It is none.
+    """
+    from langchain_tamma_openai import checks
+    from langchain_tamma_openai.errors import ConfigurationError
+
+    try:
+        checks.check_base_url(base_url, "--base-url")
+    except ConfigurationError as error:
+        raise CommandError(str(error), WRONG_ARGUMENTS) from None
 
 
 def ledger(store: str | None) -> UsageTracker:
@@ -66,18 +91,50 @@ def ledger(store: str | None) -> UsageTracker:
         StorageError: It cannot be used.
     """
     from langchain_tamma_openai import UsageTracker
+
+    return UsageTracker(existing_store(store).url)
+
+
+def existing_store(store: str | None) -> StoreLocation:
+    """Find the database that a command asks; asking never makes a new one.
+
+    Args:
+        store: What `--store` or the environment says.
+
+    Raises:
+        CommandError: None is named, it cannot be read, or there is no such file.
+    """
+    location = store_location(store)
+    if location.path is not None and not location.path.exists():
+        raise CommandError(f"{location.path}: there is no such file; name another with --store")
+    return location
+
+
+def store_location(store: str | None) -> StoreLocation:
+    """Read where a database is, which need not exist yet.
+
+    Args:
+        store: What `--store` or the environment says.
+
+    Raises:
+        CommandError: None is named, or it cannot be read.
+    """
+    from langchain_tamma_openai.errors import ConfigurationError
     from langchain_tamma_openai.usage.store.location import parse_store
 
-    if store is None:
+    if not store:
         raise CommandError(
-            f"no ledger is named: pass --store sqlite:///usage.db, or set {STORE_VARIABLE}", 2
+            f"no store is named: pass --store sqlite:///usage.db, or set {STORE_VARIABLE}",
+            WRONG_ARGUMENTS,
         )
-    location = parse_store(store)
+    try:
+        location = parse_store(store)
+    except ConfigurationError as error:
+        status = FAILED if "does not exist" in str(error) else WRONG_ARGUMENTS
+        raise CommandError(f"--{error}", status) from None
     if location.kind == "memory":
         raise wrong_argument("--store", store, "a file or a database; memory ends with its program")
-    if location.path is not None and not location.path.exists():
-        raise CommandError(f"{location.path}: there is no such ledger; name another with --store")
-    return UsageTracker(store)
+    return location
 
 
 def moment(text: str | None, name: str) -> datetime | None:
@@ -110,5 +167,5 @@ def readable_file(path: Path) -> Path:
     if not path.exists():
         raise CommandError(f"{path}: there is no such file")
     if path.is_dir():
-        raise CommandError(f"{path}: is a directory")
+        raise CommandError(f"{path}: is a directory; name a file in it")
     return path

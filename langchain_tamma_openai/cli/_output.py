@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ def print_json(value: object) -> None:
     Args:
         value: Anything of dicts, sequences, dataclasses, decimals, times and JSON values.
     """
-    print(json.dumps(value, default=_json_value, ensure_ascii=False, indent=2))
+    print(json_text(value, indent=2))
 
 
 def print_json_line(value: object) -> None:
@@ -41,7 +42,38 @@ def print_json_line(value: object) -> None:
     Args:
         value: As for `print_json`.
     """
-    print(json.dumps(value, default=_json_value, ensure_ascii=False), flush=True)
+    print(json_text(value), flush=True)
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """Write a value as JSON that standard output can carry without a loss.
+
+    Args:
+        value: As for `print_json`.
+        indent: Spaces for each level; None for one line.
+    """
+    text = json.dumps(value, default=_json_value, ensure_ascii=False, indent=indent)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):  # another encoding, or half a surrogate pair
+        return json.dumps(value, default=_json_value, indent=indent)
+    return text
+
+
+def printable(text: str) -> str:
+    """Take out control characters, with which a text could command the terminal.
+
+    Args:
+        text: Whatever came from a model, a file or a ledger; line ends and tabs stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char
+        if char in "\n\t" or unicodedata.category(char) != "Cc"
+        else "\N{REPLACEMENT CHARACTER}"
+        for char in text
+    )
 
 
 def print_table(
@@ -88,13 +120,28 @@ def _print_aligned(
     if title:
         print(title)
     lines = [list(columns), *cells]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         texts = [
-            text.rjust(width) if column in right else text.ljust(width)
+            _padded(text, width, right=column in right)
             for text, width, column in zip(line, widths, columns, strict=True)
         ]
         print("  ".join(texts).rstrip())
+
+
+def _padded(text: str, width: int, *, right: bool) -> str:
+    blanks = " " * (width - _width(text))
+    return blanks + text if right else text + blanks
+
+
+def _width(text: str) -> int:
+    """Columns that a text takes: wide letters take two, marks on others none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
+        for char in text
+    )
 
 
 def note(text: str) -> None:
@@ -162,7 +209,7 @@ def _cell(value: object) -> str:
         return f"{value:f}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return " ".join(str(value).split())
+    return printable(" ".join(str(value).split()))
 
 
 def _json_value(value: object) -> object:
@@ -176,7 +223,7 @@ def _json_value(value: object) -> object:
 
 _JSON_FORMS: tuple[tuple[type, Callable[[Any], object]], ...] = (
     (Decimal, "{:f}".format),
-    (date, date.isoformat),
+    (date, lambda value: value.isoformat()),
     (Enum, lambda value: value.value),
     (Mapping, dict),
     (AbstractSet, list),

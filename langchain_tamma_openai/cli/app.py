@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, cast
@@ -17,10 +16,32 @@ from langchain_tamma_openai.cli import _errors
 PROGRAM = "tamma-openai"
 
 Table = Mapping[str, "str | Table"]
-"""Names of commands: the module that holds one, or the table of a group."""
+"""Names of commands: the module that holds one, or the table of a group, as in
+`"usage": {"summary": "usage_summary"}`."""
 
+USAGE: Table = {
+    "summary": "usage_summary",
+    "records": "usage_records",
+    "tail": "usage_tail",
+    "export": "usage_export",
+    "reconcile": "usage_reconcile",
+    "report": "usage_report",
+}
 COMMANDS: Table = {
+    "batch": "batch",
+    "budget": {"show": "budget_show", "set": "budget_set"},
+    "chat": "chat",
     "demo": "demo",
+    "doctor": "doctor",
+    "estimate": "estimate",
+    "models": "models",
+    "prompts": {
+        "list": "prompts_list",
+        "show": "prompts_show",
+        "render": "prompts_render",
+        "check": "prompts_check",
+    },
+    "usage": USAGE,
 }
 _GROUPS: Mapping[str, str] = {
     "budget": "What budgets hold, and how to change them.",
@@ -37,13 +58,13 @@ class LazyGroup(TyperGroup):
     def list_commands(self, ctx: object) -> list[str]:
         """Name the commands in the order of the table."""
         del ctx
-        return list(self.table)
+        return [name for name, found in self.table.items() if found]
 
     def get_command(self, ctx: object, cmd_name: str) -> TyperGroup | None:
         """Load a command; None where there is none of that name."""
         del ctx
         found = self.table.get(cmd_name)
-        if found is None:
+        if not found:
             return None
         app = _command(cmd_name, found) if isinstance(found, str) else _group(cmd_name, found)
         return cast("TyperGroup", typer.main.get_command(app))
@@ -80,6 +101,7 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer's contract
 
 
 def _root(
+    context: typer.Context,
     version: Annotated[  # noqa: ARG001 - its callback does it
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say which.")
     ] = False,
@@ -87,7 +109,7 @@ def _root(
 ) -> None:
     """ChatTammaOpenAI: the OpenAI chat model for LangChain that knows what it cost."""
     if debug:
-        os.environ[_errors.DEBUG] = "1"
+        cast("_errors.Ending", context.obj).debug = True
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -107,8 +129,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     with _errors.Ending() as ending:
         # Typer's own `main` would end the process itself, each kind of ending in a way of its own.
-        with program.make_context(PROGRAM, arguments) as context:
+        with program.make_context(PROGRAM, arguments, obj=ending) as context:
             status = program.invoke(context)
-        sys.stdout.flush()
         ending.status = status if isinstance(status, int) else 0
     return ending.status

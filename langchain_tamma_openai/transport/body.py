@@ -11,14 +11,18 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from langchain_tamma_openai.transport.answer import Answer, AnswerBase, AsyncAnswer
 from langchain_tamma_openai.transport.http_library import http_library, transport_errors
 
 if TYPE_CHECKING:
     import httpx2
 
     from langchain_tamma_openai.resilience.deadline import Deadline
+    from langchain_tamma_openai.transport.timeouts import Timeouts
+
+AnyResponse: TypeAlias = "httpx2.Response | AnswerBase[Any]"
 
 # What a server may still take between its last event and the end of the HTTP message.
 _DRAIN_LIMIT_S = 0.25
@@ -30,7 +34,7 @@ _WORTH_RENEWING = 0.9
 class Reading:
     """Iterates over a streamed body and gives the connection back on the way out."""
 
-    def __init__(self, response: httpx2.Response, deadline: Deadline | None = None) -> None:
+    def __init__(self, response: httpx2.Response | Answer, deadline: Deadline | None = None):
         """Read nothing yet.
 
         Args:
@@ -44,6 +48,12 @@ class Reading:
         """Return the pieces as they arrive."""
         response, deadline = self._response, self._deadline
         left_s = None if deadline is None else deadline.left_s
+        if isinstance(response, Answer):
+            return (
+                iter(response)
+                if left_s is None
+                else raw_pieces(response, cast("Deadline", deadline))
+            )
         if not _is_plain(response):
             limit_read(response, None if left_s is None else max(_SHORTEST_LIMIT_S, left_s))
             return response.iter_bytes()
@@ -61,7 +71,7 @@ class Reading:
 
     def _drain(self) -> None:
         # Iterating anew reads on where the suspended iterator stands, and takes over the new limit.
-        if self._response.extensions.get("network_stream") is None:
+        if not _has_a_wire(self._response):
             return
         limit_read(self._response, _DRAIN_LIMIT_S)
         end_s = time.monotonic() + _DRAIN_LIMIT_S
@@ -78,7 +88,7 @@ class AsyncReading:
     for another to close would fail.
     """
 
-    def __init__(self, response: httpx2.Response, deadline: Deadline | None = None) -> None:
+    def __init__(self, response: httpx2.Response | AsyncAnswer, deadline: Deadline | None = None):
         """Read nothing yet; see `Reading`."""
         self._response = response
         self._deadline = deadline
@@ -86,7 +96,10 @@ class AsyncReading:
     async def __aenter__(self) -> AsyncIterator[bytes]:
         """Return the pieces as they arrive."""
         response, deadline = self._response, self._deadline
-        self._pieces = response.aiter_raw() if _is_plain(response) else response.aiter_bytes()
+        if isinstance(response, AsyncAnswer):
+            self._pieces: AsyncIterator[bytes] = response
+        else:
+            self._pieces = response.aiter_raw() if _is_plain(response) else response.aiter_bytes()
         if deadline is not None and deadline.left_s is not None:
             return _TimedPieces(self._pieces, deadline)
         return self._pieces
@@ -121,7 +134,7 @@ class _TimedPieces:
             return await anext(self._pieces)
 
 
-def raw_pieces(response: httpx2.Response, deadline: Deadline) -> Iterator[bytes]:
+def raw_pieces(response: httpx2.Response | Answer, deadline: Deadline) -> Iterator[bytes]:
     """Yield a body as it arrives, and let no read wait until long after the deadline.
 
     The HTTP library looks at the limit of a read once, when iteration begins. Iterating anew reads
@@ -145,7 +158,7 @@ def raw_pieces(response: httpx2.Response, deadline: Deadline) -> Iterator[bytes]
             return
 
 
-def read_within(response: httpx2.Response, deadline: Deadline) -> httpx2.Response:
+def read_within(response: httpx2.Response | Answer, deadline: Deadline) -> httpx2.Response:
     """Read a whole answer before the deadline.
 
     Args:
@@ -167,6 +180,9 @@ def read_within(response: httpx2.Response, deadline: Deadline) -> httpx2.Respons
                 raise TimeoutError
     finally:
         response.close()
+    if isinstance(response, Answer):
+        response.content = bytes(body)
+        return cast("httpx2.Response", response)
     whole: httpx2.Response = http_library().Response(
         response.status_code,
         headers=response.headers,
@@ -177,27 +193,45 @@ def read_within(response: httpx2.Response, deadline: Deadline) -> httpx2.Respons
     return whole
 
 
-def limit_read(response: httpx2.Response, limit_s: float | None) -> None:
+def limit_read(response: AnyResponse, limit_s: float | None) -> None:
     """Let no single read of a streamed body wait longer than a limit.
 
     Args:
         response: An answer whose body is still to be read.
         limit_s: Seconds, or None to leave the request's own limit.
     """
-    timeouts = response.request.extensions.get("timeout")
-    if limit_s is None or not isinstance(timeouts, dict):
+    if limit_s is None or (timeouts := timeouts_of(response)) is None:
         return
     current = timeouts.get("read")
     timeouts["read"] = limit_s if current is None else min(current, limit_s)
 
 
-def _body(response: httpx2.Response) -> Any:
+def timeouts_of(response: AnyResponse) -> Timeouts | None:
+    """Return the limits that reading a body looks at; changing them changes it.
+
+    Args:
+        response: An answer whose body is still to be read.
+    """
+    if isinstance(response, AnswerBase):
+        return response.timeouts
+    timeouts = response.request.extensions.get("timeout")
+    return timeouts if isinstance(timeouts, dict) else None
+
+
+def _body(response: httpx2.Response | Answer) -> Any:
     # The stream of a response is typed for both colours.
-    return response.stream
+    return response if isinstance(response, Answer) else response.stream
 
 
-def _is_worth_draining(response: httpx2.Response) -> bool:
+def _has_a_wire(response: httpx2.Response | Answer) -> bool:
+    """Whether a body comes over a connection."""
+    return isinstance(response, Answer) or "network_stream" in response.extensions
+
+
+def _is_worth_draining(response: AnyResponse) -> bool:
     """Whether only the end of the message stands between the connection and its next use."""
+    if isinstance(response, AnswerBase):
+        return not (response.is_closed or response.is_whole)
     return not response.is_closed and response.http_version.startswith("HTTP/1")
 
 

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from pydantic import SecretStr
 
+from langchain_tamma_openai.transport.lanes import Lane
 from langchain_tamma_openai.transport.pools import SharedAsyncTransport, SharedTransport
 from langchain_tamma_openai.transport.sockets import socket_options
 
 if TYPE_CHECKING:
     import openai
+
+# Options of the SDK that change nothing from one request to the next.
+_CONSTANT_OPTIONS = {"project", "webhook_secret", "websocket_base_url"}
 
 ApiKey: TypeAlias = SecretStr | Callable[[], str] | Callable[[], Awaitable[str]]
 
@@ -94,19 +98,35 @@ class SdkClients:
         if self.only_async:
             _refuse_sync()
         settings = self.settings
-        client = settings.http_client or openai.DefaultHttpxClient(
-            transport=cast("Any", SharedTransport(settings.proxy, self._socket_options()))
-        )
-        return openai.OpenAI(**self._options(_sync_key(settings.api_key)), http_client=client)
+        options = self._options(_sync_key(settings.api_key))
+        if settings.http_client is not None:
+            return openai.OpenAI(**options, http_client=settings.http_client)
+        transport = SharedTransport(settings.proxy, self._socket_options())
+        http = openai.DefaultHttpxClient(transport=cast("Any", transport))
+        client = openai.OpenAI(**options, http_client=http)
+        self._shorten(client, http, transport)
+        return client
 
     def _make_async(self) -> openai.AsyncOpenAI:
         import openai
 
         settings = self.settings
-        client = settings.http_async_client or openai.DefaultAsyncHttpxClient(
-            transport=cast("Any", SharedAsyncTransport(settings.proxy, self._socket_options()))
-        )
-        return openai.AsyncOpenAI(**self._options(_async_key(settings.api_key)), http_client=client)
+        options = self._options(_async_key(settings.api_key))
+        if settings.http_async_client is not None:
+            return openai.AsyncOpenAI(**options, http_client=settings.http_async_client)
+        transport = SharedAsyncTransport(settings.proxy, self._socket_options())
+        http = openai.DefaultAsyncHttpxClient(transport=cast("Any", transport))
+        client = openai.AsyncOpenAI(**options, http_client=http)
+        self._shorten(client, http, transport)
+        return client
+
+    def _shorten(
+        self, client: object, http: object, transport: SharedTransport | SharedAsyncTransport
+    ) -> None:
+        """Open the short way for a client whose requests differ in their bodies alone."""
+        settings = self.settings
+        if not callable(settings.api_key) and settings.sdk_options.keys() <= _CONSTANT_OPTIONS:
+            Lane(client, http, transport)
 
     def _socket_options(self) -> tuple[tuple[int, int, int], ...]:
         return socket_options(self.settings.socket_options)

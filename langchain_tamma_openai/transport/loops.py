@@ -44,6 +44,28 @@ def idle_connections(transport: object) -> list[Any]:
     return [found for found in getattr(pool, "connections", ()) if found.is_idle()]
 
 
+def close_idle(transport: object) -> None:
+    """Close the connections of a sync transport that no request uses.
+
+    Args:
+        transport: Ours, or the HTTP library's.
+    """
+    if (close := getattr(transport, "close_idle", None)) is not None:
+        close()
+        return
+    for connection in idle_connections(transport):
+        connection.close()
+
+
+async def aclose_idle(transport: object) -> None:
+    """Close the connections of an async transport that no request uses; see `close_idle`."""
+    if (close := getattr(transport, "close_idle", None)) is not None:
+        await close()
+        return
+    for connection in idle_connections(transport):
+        await connection.aclose()
+
+
 class LoopPools(Generic[Key]):
     """The pools of one event loop; only its own thread uses them."""
 
@@ -62,12 +84,16 @@ class LoopPools(Generic[Key]):
 
     async def send(self, key: Key, request: httpx2.Request) -> httpx2.Response:
         """Send one request through the pool of a key."""
-        if (pool := self._pools.get(key)) is None:
-            pool = self._pools[key] = self._make(key)
-        response = await pool.handle_async_request(request)
+        response = await self.pool(key).handle_async_request(request)
         if (stream := response.extensions.get("network_stream")) is not None:
             self._streams.add(stream)
         return response
+
+    def pool(self, key: Key) -> AsyncTransport:
+        """Return the pool of a key."""
+        if (pool := self._pools.get(key)) is None:
+            pool = self._pools[key] = self._make(key)
+        return pool
 
     async def close_with_loop(self) -> None:
         """Have `loop.shutdown_asyncgens()`, which `asyncio.run` calls, close the connections.
@@ -91,8 +117,7 @@ class LoopPools(Generic[Key]):
     async def close_idle(self) -> None:
         """Close the connections that no request uses."""
         for pool in list(self._pools.values()):
-            for connection in idle_connections(pool):
-                await connection.aclose()
+            await aclose_idle(pool)
 
     def forget(self) -> None:
         """Let go of the connections without closing them."""
@@ -106,7 +131,8 @@ class LoopPools(Generic[Key]):
         sockets by then.
         """
         transports = getattr(self.loop, "_transports", {})
-        for stream in list(self._streams):
+        own = [stream for pool in self._pools.values() for stream in getattr(pool, "streams", ())]
+        for stream in [*self._streams, *own]:
             with suppress(Exception):
                 socket = stream.get_extra_info("socket")  # type: ignore[attr-defined]  # httpcore's
                 if (transport := transports.get(socket.fileno())) is not None:

@@ -3,6 +3,9 @@
 A model's HTTP client is a thin object over a transport of this module, which finds the pool at each
 request: by the running loop, so that one model serves several `asyncio.run` calls, and by process,
 so that a forked worker never touches its parent's sockets. A thousand models hold one pool.
+
+Without a proxy the connections are our own (`direct`, `async_direct`); with one, and wherever
+somebody has put a function of his own into the HTTP library, they are the library's.
 """
 
 from __future__ import annotations
@@ -13,17 +16,24 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 from weakref import WeakSet
 
+from langchain_tamma_openai.transport.async_direct import AsyncDirectPool
+from langchain_tamma_openai.transport.direct import DirectPool, Limits
 from langchain_tamma_openai.transport.http_library import http_library
-from langchain_tamma_openai.transport.loops import AsyncTransport, Loops, idle_connections
+from langchain_tamma_openai.transport.loops import AsyncTransport, Loops, close_idle
 from langchain_tamma_openai.transport.proxies import ProxyChoice
+from langchain_tamma_openai.transport.untouched import Untouched, http_untouched
 
 if TYPE_CHECKING:
     import ssl
 
     import httpx2
+
+    from langchain_tamma_openai.transport.answer import Answer, AsyncAnswer
+    from langchain_tamma_openai.transport.idle import Origin
+    from langchain_tamma_openai.transport.timeouts import Timeouts
 
 MAX_CONNECTIONS = 1000
 MAX_KEEPALIVE_CONNECTIONS = 100
@@ -38,10 +48,12 @@ class PoolKey(NamedTuple):
     Attributes:
         proxy: URL of the proxy, or None for none.
         socket_options: `(level, option, value)` for each new socket.
+        is_direct: Whether our own connections may be used, where there is no proxy.
     """
 
     proxy: str | None = None
     socket_options: SocketOptions = ()
+    is_direct: bool = True
 
 
 @cache
@@ -81,6 +93,36 @@ def _async_transport(key: PoolKey) -> AsyncTransport:
     return transport
 
 
+_LIMITS = Limits(MAX_CONNECTIONS, MAX_KEEPALIVE_CONNECTIONS, KEEPALIVE_EXPIRY_S)
+
+
+def _sync_pool(key: PoolKey) -> SyncTransport:
+    if key.proxy is not None or not key.is_direct:
+        return _sync_transport(key)
+    return DirectPool(key.socket_options, _LIMITS, _own_ssl_context, lambda: _sync_transport(key))
+
+
+def _async_pool(key: PoolKey) -> AsyncTransport:
+    if key.proxy is not None or not key.is_direct:
+        return _async_transport(key)
+    return AsyncDirectPool(
+        key.socket_options, _LIMITS, _own_ssl_context, lambda: _async_transport(key)
+    )
+
+
+@cache
+def _own_ssl_context() -> ssl.SSLContext:
+    # The HTTP library sets the protocols of its own one anew for each connection.
+    context: ssl.SSLContext = http_library().create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+@cache
+def _http_untouched() -> Untouched:
+    return http_untouched()
+
+
 class SyncTransport(Protocol):
     """A pool of connections, as the HTTP library has it."""
 
@@ -110,10 +152,14 @@ class ThreadPools:
 
     def send(self, key: PoolKey, request: httpx2.Request) -> httpx2.Response:
         """Send one request through the pool of a key."""
-        response = (self._pools.get(key) or self._open(key)).handle_request(request)
+        response = self.pool(key).handle_request(request)
         if (stream := response.extensions.get("network_stream")) is not None:
             self._streams.add(stream)
         return response
+
+    def pool(self, key: PoolKey) -> SyncTransport:
+        """Return the pool of a key."""
+        return self._pools.get(key) or self._open(key)
 
     def _open(self, key: PoolKey) -> SyncTransport:
         with self._lock:
@@ -126,8 +172,7 @@ class ThreadPools:
         with self._lock:
             pools = list(self._pools.values())
         for pool in pools:
-            for connection in idle_connections(pool):
-                connection.close()
+            close_idle(pool)
 
     def close(self) -> None:
         """Close all connections; the next request opens new ones."""
@@ -141,15 +186,17 @@ class ThreadPools:
 
         A socket that the child still held would keep a connection alive that the parent closes.
         """
-        inherited = list(self._streams)
+        inherited = [*self._streams]
+        for pool in self._pools.values():
+            inherited += getattr(pool, "streams", ())
         self._begin()
         for stream in inherited:
             with suppress(OSError):
                 stream.close()
 
 
-_threads = ThreadPools(_sync_transport)
-_loops: Loops[PoolKey] = Loops(_async_transport)
+_threads = ThreadPools(_sync_pool)
+_loops: Loops[PoolKey] = Loops(_async_pool)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_threads.after_fork)
     os.register_at_fork(after_in_child=_loops.after_fork)
@@ -170,8 +217,8 @@ async def aclose_idle_connections() -> None:
     await (await _loops.running()).close_idle()
 
 
-class SharedTransport:
-    """A sync transport over the process's shared pool; closing it leaves the pool open."""
+class _Shared:
+    """What both colours of a transport over shared pools decide alike."""
 
     def __init__(self, proxy: str | None = None, socket_options: SocketOptions = ()) -> None:
         """Choose the pool.
@@ -183,31 +230,50 @@ class SharedTransport:
         Raises:
             ConfigurationError: A proxy's URL cannot be used.
         """
-        self._proxy_for = ProxyChoice(proxy)
+        self.proxy_for = ProxyChoice(proxy)
         self._socket_options = socket_options
+        self._direct_key = PoolKey(None, socket_options)
+
+    def _key(self, request: httpx2.Request) -> PoolKey:
+        proxy = self.proxy_for(request.url)
+        if proxy is not None:
+            return PoolKey(proxy, self._socket_options)
+        if not _http_untouched()():
+            return PoolKey(None, self._socket_options, is_direct=False)
+        return self._direct_key
+
+
+class SharedTransport(_Shared):
+    """A sync transport over the process's shared pool; closing it leaves the pool open."""
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request through the shared pool."""
-        return _threads.send(PoolKey(self._proxy_for(request.url), self._socket_options), request)
+        return _threads.send(self._key(request), request)
+
+    def exchange(self, origin: Origin, head: bytes, body: bytes, timeouts: Timeouts) -> Answer:
+        """Send a request that needs no proxy; see `DirectPool.exchange`."""
+        pool = cast("DirectPool", _threads.pool(self._direct_key))
+        return pool.exchange(origin, head, body, timeouts)
 
     def close(self) -> None:
         """Do nothing: the pool is shared."""
 
 
-class SharedAsyncTransport:
+class SharedAsyncTransport(_Shared):
     """The async twin of `SharedTransport`, over the pool of the running event loop."""
-
-    def __init__(self, proxy: str | None = None, socket_options: SocketOptions = ()) -> None:
-        """Choose the pool; see `SharedTransport`."""
-        self._proxy_for = ProxyChoice(proxy)
-        self._socket_options = socket_options
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request through the running loop's pool."""
         pools = await _loops.running()
-        return await pools.send(
-            PoolKey(self._proxy_for(request.url), self._socket_options), request
-        )
+        return await pools.send(self._key(request), request)
+
+    async def exchange(
+        self, origin: Origin, head: bytes, body: bytes, timeouts: Timeouts
+    ) -> AsyncAnswer:
+        """Send a request that needs no proxy; see `DirectPool.exchange`."""
+        pools = await _loops.running()
+        pool = cast("AsyncDirectPool", pools.pool(self._direct_key))
+        return await pool.exchange(origin, head, body, timeouts)
 
     async def aclose(self) -> None:
         """Do nothing: the pool is shared."""

@@ -6,13 +6,16 @@ its own retries are off: `resilience.retry` is the one owner of retries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_tamma_openai.checks import check_timeout
-from langchain_tamma_openai.transport.http_library import http_library
+from langchain_tamma_openai.transport.async_direct import async_body_stream
+from langchain_tamma_openai.transport.direct import body_stream
+from langchain_tamma_openai.transport.http_library import http_library, transport_errors
+from langchain_tamma_openai.transport.lanes import Departure, depart, sdk_error, timed
 
 if TYPE_CHECKING:
     import httpx2
@@ -73,31 +76,113 @@ class WireRequest:
 def send(client: openai.OpenAI, request: WireRequest) -> httpx2.Response:
     """Send a request and read the whole answer.
 
+    Returns:
+        The answer: the HTTP library's, or one of ours that has the same status, headers and body.
+
     Raises:
         openai.OpenAIError: What the SDK raises for the status or the connection.
     """
-    response = _method(client, request)(cast_to=http_library().Response)
-    return cast("httpx2.Response", response)
+    departure = depart(client, request)
+    answer = _take_lane(departure)
+    if answer is not None:
+        return answer
+    response = cast("httpx2.Response", _method(client, request)(cast_to=http_library().Response))
+    departure.learn(response)
+    return response
 
 
 async def asend(client: openai.AsyncOpenAI, request: WireRequest) -> httpx2.Response:
     """Send a request and read the whole answer; see `send`."""
-    response = await _method(client, request)(cast_to=http_library().Response)
-    return cast("httpx2.Response", response)
+    departure = depart(client, request)
+    answer = await _atake_lane(departure)
+    if answer is not None:
+        return answer
+    sent = _method(client, request)(cast_to=http_library().Response)
+    response = cast("httpx2.Response", await sent)
+    departure.learn(response)
+    return response
 
 
 def open_stream(client: openai.OpenAI, request: WireRequest) -> httpx2.Response:
-    """Send a request and return its answer once the headers are there; the caller closes it."""
+    """Send a request and return its answer once the headers are there; the caller closes it.
+
+    Returns:
+        The answer: the HTTP library's, or one of ours that `transport.body` reads as well.
+    """
+    departure = depart(client, request)
+    answer = _take_lane(departure, streams=True)
+    if answer is not None:
+        return answer
     stream_class = _stream_classes()[0]
     stream = _method(client, request)(cast_to=object, stream=True, stream_cls=stream_class)
+    departure.learn(stream.response)
     return cast("httpx2.Response", stream.response)
 
 
 async def aopen_stream(client: openai.AsyncOpenAI, request: WireRequest) -> httpx2.Response:
-    """Send a request and return its answer once the headers are there; the caller closes it."""
+    """Send a request and return its answer once the headers are there; see `open_stream`."""
+    departure = depart(client, request)
+    answer = await _atake_lane(departure, streams=True)
+    if answer is not None:
+        return answer
     stream_class = _stream_classes()[1]
     stream = await _method(client, request)(cast_to=object, stream=True, stream_cls=stream_class)
+    departure.learn(stream.response)
     return cast("httpx2.Response", stream.response)
+
+
+def _take_lane(departure: Departure, *, streams: bool = False) -> httpx2.Response | None:
+    """Send a request the short way; None where the SDK has to send it."""
+    lane, prepared = departure.lane, departure.prepared
+    if lane is None or prepared is None:
+        return None
+    form = prepared.form
+    try:
+        answer = lane.transport.exchange(
+            form.origin, prepared.head, prepared.body, prepared.timeouts
+        )
+        if lane.accepts(prepared, answer) and not answer.is_packed:
+            if not streams:
+                answer.read()
+            return cast("httpx2.Response", answer)
+        if lane.redirected:
+            answer.close()
+            return None
+        response: httpx2.Response = answer.as_response(stream=body_stream()(answer))
+        if response.is_error or not streams:
+            timed(response, prepared).read()
+    except transport_errors() as error:
+        raise sdk_error(error, prepared) from error
+    if response.is_error:
+        raise departure.client._make_status_error_from_response(response)  # noqa: SLF001 - as the SDK does
+    return response
+
+
+async def _atake_lane(departure: Departure, *, streams: bool = False) -> httpx2.Response | None:
+    """Send a request the short way; see `_take_lane`."""
+    lane, prepared = departure.lane, departure.prepared
+    if lane is None or prepared is None:
+        return None
+    form = prepared.form
+    try:
+        answer = await lane.transport.exchange(
+            form.origin, prepared.head, prepared.body, prepared.timeouts
+        )
+        if lane.accepts(prepared, answer) and not answer.is_packed:
+            if not streams:
+                await answer.aread()
+            return cast("httpx2.Response", answer)
+        if lane.redirected:
+            await answer.aclose()
+            return None
+        response: httpx2.Response = answer.as_response(stream=async_body_stream()(answer))
+        if response.is_error or not streams:
+            await timed(response, prepared).aread()
+    except transport_errors() as error:
+        raise sdk_error(error, prepared) from error
+    if response.is_error:
+        raise departure.client._make_status_error_from_response(response)  # noqa: SLF001 - as the SDK does
+    return response
 
 
 def limit_timeout(
@@ -130,15 +215,23 @@ def _method(client: openai.OpenAI | openai.AsyncOpenAI, request: WireRequest) ->
     )
 
 
+async def _nothing(*items: object) -> AsyncIterator[object]:
+    for item in items:
+        yield item
+
+
 @cache
 def _stream_classes() -> tuple[Any, Any]:
     """Make the stream types the SDK hands an open response to; they leave decoding to us."""
     import openai
 
+    # The SDK's own `__stream__` is a generator that holds the stream that holds it: a cycle.
     class RawStream(openai.Stream[object]):
-        pass
+        def __stream__(self) -> Iterator[object]:
+            return iter(())
 
     class RawAsyncStream(openai.AsyncStream[object]):
-        pass
+        def __stream__(self) -> AsyncIterator[object]:
+            return _nothing()
 
     return RawStream, RawAsyncStream

@@ -223,6 +223,22 @@ class Accounts:
         self._run(job)
         self.room.wake_all()
 
+    def declare(self, budget: str) -> None:
+        """Write down the limits of this program, for whoever looks at the store from outside.
+
+        Args:
+            budget: Which budget they are given to.
+
+        Raises:
+            StorageError: The store cannot be reached.
+        """
+
+        def job(step: Transaction) -> None:
+            if step.limits(budget, state.DECLARED)[0] != self.terms.limits:
+                step.keep_limits(budget, state.DECLARED, self.terms.limits)
+
+        self._run(job)
+
     def close(self) -> None:
         """Write what is left to write and close connections."""
         self._do_notes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
-from typing import NamedTuple, NoReturn
+from typing import Literal, NamedTuple, NoReturn
 
 from langchain_tamma_openai.checks import shown
 from langchain_tamma_openai.pricing_cost import EXACT
@@ -18,6 +18,8 @@ _PLACES = 40
 _FINEST = Decimal(1).scaleb(-_PLACES)
 ZERO = Decimal(0)
 _add, _subtract = EXACT.add, EXACT.subtract
+KEEP: Literal["keep"] = "keep"
+Keep = Literal["keep"]
 
 Refuse = Callable[[str, object, str], NoReturn]
 
@@ -120,6 +122,37 @@ def read_tokens(value: object, field: str, refuse: Refuse) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_TOKENS:
         refuse(field, value, "a whole number of tokens, 0 or more")
     return value
+
+
+def change_of_limits(
+    limit_usd: Decimal | float | str | None, limit_tokens: int | Keep | None
+) -> Callable[[BudgetLimits], BudgetLimits]:
+    """Read what is to become of limits.
+
+    Args:
+        limit_usd: Limit in dollars; None for no such limit, "keep" for the one that holds.
+        limit_tokens: Limit in tokens; None and "keep" likewise.
+
+    Returns:
+        Makes the new limits of the old ones.
+
+    Raises:
+        InvalidParameterError: A wrong amount; also later, when no limit would be left.
+    """
+    usd = None if limit_usd == KEEP else read_usd(limit_usd, "limit_usd", refuse_argument)
+    tokens = (
+        None if limit_tokens == KEEP else read_tokens(limit_tokens, "limit_tokens", refuse_argument)
+    )
+
+    def change(old: BudgetLimits) -> BudgetLimits:
+        new = BudgetLimits(
+            old.usd if limit_usd == KEEP else usd, old.tokens if limit_tokens == KEEP else tokens
+        )
+        if new == BudgetLimits():
+            refuse_argument("limit_usd", None, "an amount when there is no other limit")
+        return new
+
+    return change
 
 
 def refuse_argument(field: str, value: object, expected: str) -> NoReturn:

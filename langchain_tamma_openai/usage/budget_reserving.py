@@ -12,7 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 from langchain_tamma_openai.pricing_cost import plain_decimal
 from langchain_tamma_openai.resilience.limits_store import TaskSignal, ThreadSignal
 from langchain_tamma_openai.usage.budget_accounts import Accounts, Hold
-from langchain_tamma_openai.usage.budget_amounts import Bound, BudgetLimits
+from langchain_tamma_openai.usage.budget_amounts import Bound, BudgetLimits, refuse_argument
 from langchain_tamma_openai.usage.budget_info import BudgetStatus
 from langchain_tamma_openai.usage.budget_state import (
+    EVERY_LINE,
     Decision,
     Held,
     Line,
@@ -133,6 +134,21 @@ class Desk:
         """Find the line of a call at this moment."""
         values = tuple([label_value(labels.get(name)) for name in self.scope])
         return self.names.find(self.ident, self.window, values, self.accounts.clock())
+
+    def limited(self, labels: Mapping[str, object]) -> LineKey:
+        """Find the line whose limits are meant; all of them without any label."""
+        key = self.key(labels)
+        return key if labels else replace(key, scope=EVERY_LINE)
+
+    def check(self, labels: Mapping[str, object]) -> None:
+        """Refuse labels that are not in the scope.
+
+        Raises:
+            InvalidParameterError: One is not.
+        """
+        for label in labels:
+            if label not in self.scope:
+                refuse_argument("labels", label, f"in the budget's scope {self.scope!r}")
 
     def status(self, line: Line, limits: BudgetLimits) -> BudgetStatus:
         """Describe a line."""

@@ -152,15 +152,28 @@ class SqlStore:
             self._let_go()
         self._engine.dispose()
 
+    def names(self) -> list[tuple[str, str]]:
+        """Give budget and scope of all lines and limits that are kept."""
+        kept = sa.union(
+            sa.select(_LINES.c.budget, _LINES.c.scope), sa.select(_LIMITS.c.budget, _LIMITS.c.scope)
+        )
+        with _translated(self._name), self._turn:
+            self._let_go()  # there is one connection to an SQLite file
+            return self._names(kept)
+
+    def _names(self, kept: sa.CompoundSelect[tuple[str, str]]) -> list[tuple[str, str]]:
+        with self._engine.begin() as connection:
+            return [(row.budget, row.scope) for row in connection.execute(kept)]
+
     def run(self, job: Callable[[Transaction], T]) -> T:
         """Do a step in one transaction."""
         if self._is_sqlite:
             return self._run_in_sqlite(job)
-        with self._translated(), self._engine.begin() as connection:
+        with _translated(self._name), self._engine.begin() as connection:
             return job(_SqlStep(connection))
 
     def _run_in_sqlite(self, job: Callable[[Transaction], T]) -> T:
-        with self._translated(), self._turn:
+        with _translated(self._name), self._turn:
             if self._held is None:
                 self._held = _Held(self._engine)
             step = self._held.step
@@ -178,20 +191,8 @@ class SqlStore:
         if held is not None:
             held.connection.close()
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        from langchain_tamma_openai.errors import StorageError
-
-        try:
-            yield
-        except (SQLAlchemyError, sqlite3.Error, OSError) as exc:
-            raise StorageError(
-                f"The budgets at {self._name} cannot be used ({_reason(exc)}); start the database "
-                "there, see that it can be written to, or correct the URL in store="
-            ) from exc
-
     def _create(self) -> None:
-        with self._translated(), self._turn, self._engine.begin() as connection:
+        with _translated(self._name), self._turn, self._engine.begin() as connection:
             if not self._is_sqlite:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATION_LOCK)))
             _metadata.create_all(connection)
@@ -215,6 +216,37 @@ class _Held:
     def __init__(self, engine: Engine) -> None:
         self.connection = engine.raw_connection()
         self.step = SqliteStep(cast("sqlite3.Connection", self.connection.driver_connection))
+
+
+def holds_budgets(url: str) -> bool:
+    """Whether a database has the tables of budgets; nothing is made there.
+
+    Args:
+        url: As for `SqlStore`.
+
+    Raises:
+        ConfigurationError: The URL cannot be read, or the driver is not installed.
+        StorageError: The database cannot be reached.
+    """
+    engine = _engine(_read_url(url, safe_url(url)))
+    try:
+        with _translated(safe_url(url)):
+            return sa.inspect(engine).has_table(_LINES.name)
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    from langchain_tamma_openai.errors import StorageError
+
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error, OSError) as exc:
+        raise StorageError(
+            f"The budgets at {name} cannot be used ({_reason(exc)}); start the database "
+            "there, see that it can be written to, or correct the URL in store="
+        ) from exc
 
 
 def _read_url(text: str, name: str) -> URL:

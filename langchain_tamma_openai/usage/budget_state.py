@@ -23,6 +23,9 @@ Unit = Literal["usd", "tokens"]
 OnAbandoned = Literal["charge", "free"]
 EVERY_LINE = "*"
 """In place of a scope: limits of all lines of a budget."""
+DECLARED = "="
+"""In place of a scope: limits that a program gave its budget; they are for showing and bind nobody.
+No scope is called so: those are JSON lists."""
 KEPT_AFTER_END_S = 86_400
 """Lines stay this long after their window for calls that end late."""
 

@@ -169,11 +169,17 @@ def open_store(store: object) -> BudgetStore:
     try:
         from langchain_tamma_openai.usage.budget_sql import SqlStore
     except ModuleNotFoundError as missing:
-        raise _not_installed("sql", missing) from missing
+        raise not_installed("sql", missing) from missing
     return SqlStore(store)
 
 
-def _not_installed(extra: str, missing: ModuleNotFoundError) -> Exception:
+def not_installed(extra: str, missing: ModuleNotFoundError) -> Exception:
+    """Say which extra brings a package.
+
+    Args:
+        extra: The extra.
+        missing: What was not found.
+    """
     from langchain_tamma_openai.errors import ConfigurationError
 
     return ConfigurationError(

@@ -205,6 +205,12 @@ class UsageGroup(UsageFigures):
 
     key: Mapping[str, str | None] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """Say what was used."""
+        from langchain_tamma_openai.usage.shown import figures_text
+
+        return f"UsageGroup({dict(self.key)!r}: {figures_text(self)})"
+
 
 @dataclass(frozen=True, slots=True)
 class UsageSummary(UsageFigures):
@@ -222,6 +228,17 @@ class UsageSummary(UsageFigures):
     group_by: tuple[str, ...] = ()
     start: datetime | None = None
     end: datetime | None = None
+
+    def __repr__(self) -> str:
+        """Say what was used."""
+        from langchain_tamma_openai.usage.shown import summary_text
+
+        return summary_text(self)
+
+    def _repr_html_(self) -> str:
+        from langchain_tamma_openai.usage.shown import summary_html
+
+        return summary_html(self)
 
     def group(self, **key: str | None) -> UsageGroup:
         """Give one group by its values, with zeros where no run belongs to it.
@@ -335,7 +352,7 @@ def summarize(
     for record in records:
         tally = Tally.of(record)
         total.add(tally)
-        for key in _keys(record, group_by) if group_by else ():
+        for key in keys_of(record, group_by) if group_by else ():
             groups.setdefault(key, Tally()).add(tally)
     return make_summary(total, groups, group_by, span)
 
@@ -346,13 +363,29 @@ def time_label(moment: datetime, name: str) -> str:
     return {"month": day[:7], "day": day, "hour": f"{day}T{moment.hour:02}:00Z"}[name]
 
 
+def time_us(record: UsageRecord, measure: str) -> int | None:
+    """Give a time of a run in microseconds; None where it is not known.
+
+    Args:
+        record: The run.
+        measure: "latency" or "first_token".
+    """
+    seconds = record.latency_s if measure == "latency" else record.time_to_first_token_s
+    return None if seconds is None else microseconds(seconds)
+
+
 def microseconds(seconds: float) -> int:
     """Round seconds to whole microseconds, which add up the same in any order."""
     return round(seconds * _MICROSECONDS)
 
 
-def _keys(record: UsageRecord, group_by: Sequence[str]) -> list[GroupKey]:
-    """Name the groups of a run: one, but for several tags."""
+def keys_of(record: UsageRecord, group_by: Sequence[str]) -> list[GroupKey]:
+    """Name the groups of a run: one, but for several tags.
+
+    Args:
+        record: The run.
+        group_by: Names among `GROUPS`.
+    """
     if "tag" not in group_by:
         return [tuple(_value(record, name) for name in group_by)]
     tags: Iterable[str | None] = dict.fromkeys(map(clean_text, record.tags)) or (None,)

@@ -34,6 +34,7 @@ from langchain_tamma_openai.usage.filters import (
     parse_group_by,
     parse_moment,
 )
+from langchain_tamma_openai.usage.percentiles import COLUMNS, Measure, Percentiles, percentiles
 from langchain_tamma_openai.usage.record import AttemptRecord, UsageRecord
 from langchain_tamma_openai.usage.record_checks import check_record
 from langchain_tamma_openai.usage.spill import Spill
@@ -273,6 +274,33 @@ class UsageTracker:
         return await asyncio.to_thread(
             lambda: self.summary(start, end, group_by=group_by, **filters)
         )
+
+    def percentiles(
+        self,
+        measure: Measure = "latency",
+        *,
+        group_by: str | Sequence[str] = (),
+        **filters: Unpack[RecordFilters],
+    ) -> tuple[Percentiles, ...]:
+        """Give the times within which half, 90, 95 and 99 % of the runs were, in the database.
+
+        Args:
+            measure: "latency", or "first_token" of streams.
+            group_by: Names to group by, as for `summary`.
+            filters: Which runs; see `RecordFilters`.
+
+        Returns:
+            One for each group with a known time; without `group_by` one, or none.
+
+        Raises:
+            InvalidParameterError: A filter or a name is wrong.
+            StorageError: The store cannot be read.
+        """
+        check_choice(measure, "measure", tuple(COLUMNS))
+        wanted = RecordFilter.parse(cast("dict[str, object]", filters))
+        names = parse_group_by(group_by, GROUPS)
+        self.flush()
+        return percentiles(self._store.ranks(wanted, names, measure), names)
 
     def export(
         self,

@@ -12,6 +12,7 @@ from sqlalchemy import (
     FromClause,
     Row,
     Select,
+    case,
     exists,
     func,
     literal_column,
@@ -21,6 +22,7 @@ from sqlalchemy import (
 
 from langchain_tamma_openai.usage.filters import RecordFilter
 from langchain_tamma_openai.usage.money import join_usd
+from langchain_tamma_openai.usage.percentiles import SHARES
 from langchain_tamma_openai.usage.store.measures import (
     ODD,
     SPLIT_NAMES,
@@ -137,6 +139,33 @@ class SummaryQuery:
         amounts = [runs.c[name] for name in AMOUNT_NAMES]
         chosen = select(*self._run_keys(), *amounts).select_from(self._source())
         return chosen.where(*conditions, _sql(ODD), ~runs.c.cache_hit)
+
+    def ranks(self, column: str) -> Select[Any]:
+        """Choose the number of times of each group, and the time at each rank of `SHARES`.
+
+        Args:
+            column: Where the time is, in microseconds.
+        """
+        runs = self._tables.runs
+        keys = [key.label(f"key_{place}") for place, key in enumerate(self._run_keys())]
+        time = runs.c[column].label("time")
+        place = func.row_number().over(partition_by=keys or None, order_by=time).label("place")
+        number = func.count().over(partition_by=keys or None).label("number")
+        conditions = run_conditions(self._tables, self._wanted, Span.of(self._wanted))
+        known = (time.is_not(None), ~runs.c.cache_hit)
+        ordered = (
+            select(*keys, time, place, number)
+            .select_from(self._source())
+            .where(*conditions, *known)
+            .subquery()
+        )
+        groups = [ordered.c[key.name] for key in keys]
+        at = [
+            func.min(case((ordered.c.place * 100 >= ordered.c.number * share, ordered.c.time)))
+            for share in SHARES
+        ]
+        chosen = select(*groups, func.max(ordered.c.number), *at).group_by(*groups)
+        return chosen if groups else chosen.having(func.count() > 0)
 
     def key(self, row: Row[Any]) -> GroupKey:
         """Read the key of a row of either kind."""

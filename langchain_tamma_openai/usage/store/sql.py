@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Result, Table, delete, func, select
 
 from langchain_tamma_openai.errors import StorageError
 from langchain_tamma_openai.usage.filters import RecordFilter
+from langchain_tamma_openai.usage.percentiles import COLUMNS, Measure, Ranks
 from langchain_tamma_openai.usage.record import UsageRecord
 from langchain_tamma_openai.usage.store.base import PAGE_ROWS
 from langchain_tamma_openai.usage.store.engine import (
@@ -122,6 +123,15 @@ class SqlStore:
             total.add(tally)
         shown = groups if group_by else {}
         return make_summary(total, shown, group_by, (wanted.start, wanted.end))
+
+    def ranks(
+        self, wanted: RecordFilter, group_by: Sequence[str], measure: Measure
+    ) -> dict[GroupKey, Ranks]:
+        """Rank the times of the runs that are wanted, in the database."""
+        query = SummaryQuery(self._tables, wanted, group_by)
+        with self._reading() as connection:
+            rows = connection.execute(query.ranks(COLUMNS[measure]))
+            return {query.key(row): tuple(map(int, row[len(group_by) :])) for row in rows}
 
     def clear(self, before: datetime) -> int:
         """Forget the runs that started before a moment, and say how many there were."""
