@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from langchain_tamma_openai.chat_models.governing import RATE_LIMIT_EXTENSION
 from langchain_tamma_openai.chat_models.received import Received
 from langchain_tamma_openai.resilience.governors import Ending, finished
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.resilience.governors import Passage
     from langchain_tamma_openai.usage.record import AttemptRecord
     from langchain_tamma_openai.usage.run_log import RunLog
-
-RATE_LIMIT = "tamma_rate_limit"
-"""Where on an answer stands what its headers say of the rate limits, if they were read before."""
 
 
 class Attempt:
@@ -114,7 +112,7 @@ class Attempt:
         if self._passage is not None:
             info = self._passage.observe(response.headers, response.status_code)
             if info is not None:
-                response.extensions[RATE_LIMIT] = info
+                response.extensions[RATE_LIMIT_EXTENSION] = info
 
     async def aanswered(self, response: httpx2.Response) -> None:
         """Take the answer, as soon as its headers are there; see `answered`."""
@@ -122,7 +120,7 @@ class Attempt:
         if self._passage is not None:
             info = await self._passage.aobserve(response.headers, response.status_code)
             if info is not None:
-                response.extensions[RATE_LIMIT] = info
+                response.extensions[RATE_LIMIT_EXTENSION] = info
 
     def token(self) -> None:
         """Note when the first piece of the answer had arrived."""

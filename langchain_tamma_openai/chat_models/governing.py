@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from pydantic import SecretStr
 
-from langchain_tamma_openai.chat_models.attempts import RATE_LIMIT
 from langchain_tamma_openai.chat_models.mixin import Mixin
 from langchain_tamma_openai.chat_models.settings import (
     CLIENT_FIELDS,
@@ -52,6 +51,8 @@ _ALIVE = (
     "quota_memory",
     "callbacks",
 )
+RATE_LIMIT_EXTENSION = "tamma_rate_limit"
+"""Where on an answer stands what its headers say of the rate limits, if they were read before."""
 _RATE_LIMIT_PREFIX = b"x-ratelimit-"
 
 
@@ -77,6 +78,17 @@ def _account_of(key: SecretStr | None, root: str | None) -> _Account:
     name = _NO_ACCOUNT if key is None else hash_api_key(key)
     where = "openai" if root is None else safe_url(root)
     return _Account(f"{where}|{name}|", None if key is None else QuotaKey(name, root))
+
+
+def _account_here(
+    known: dict[str | None, tuple[object, _Account]], key: object, root: str | None
+) -> _Account:
+    """Name an account; the same key is the same object nearly always."""
+    found = known.get(root)
+    if found is None or found[0] is not key:
+        account = _account_of(key if isinstance(key, SecretStr) else None, root)
+        found = known[root] = key, account
+    return found[1]
 
 
 class GoverningMixin(Mixin):
@@ -199,7 +211,7 @@ class GoverningMixin(Mixin):
         from langchain_tamma_openai.resilience.governors import Need
 
         root = base_url(self)
-        account = self._account(root)
+        account = _account_here(governors.accounts, self.openai_api_key, root)
         upper_usd, upper_tokens = None, None
         labels: Mapping[str, object] = {}
         if governors.treasury is not None:
@@ -287,7 +299,7 @@ class GoverningMixin(Mixin):
         self._gather()
 
     def _read_rate_limit(self, response: httpx2.Response, model: str) -> RateLimitInfo | None:
-        info: RateLimitInfo | None = response.extensions.get(RATE_LIMIT)
+        info: RateLimitInfo | None = response.extensions.get(RATE_LIMIT_EXTENSION)
         if info is not None:  # the limiter has read it
             return self._keep_rate_limit(info, model)
         headers = response.headers

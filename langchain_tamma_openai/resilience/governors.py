@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.resilience.circuit import CircuitBreaker
@@ -89,6 +89,7 @@ class Governors:
         limiter: Keeps to the server's rate limits.
         quota: Remembers accounts that ran dry.
         breaker: Gives a failing server a rest.
+        accounts: What a model calls the accounts it has asked for, kept here for it.
         are_local: Whether everyone keeps what they know in this process, so that nobody is waited
             for.
         is_scoped: Whether a budget asks whom a call is for.
@@ -98,6 +99,7 @@ class Governors:
     limiter: OpenAIRateLimiter | None = None
     quota: QuotaMemory | None = None
     breaker: CircuitBreaker | None = None
+    accounts: dict[Any, Any] = field(default_factory=dict, compare=False)
     are_local: bool = field(init=False)
     is_scoped: bool = field(init=False)
 

@@ -95,8 +95,9 @@ class Bucket:
         """Add what has come in since the last look; a clock that goes back adds nothing."""
         if now_s <= self.at_s:
             return
-        ramp_s = max(0.0, min(now_s, self.ramp_until_s) - self.at_s)
-        gained = self.rate * (now_s - self.at_s) + self._ramp_rate * ramp_s
+        gained = self.rate * (now_s - self.at_s)
+        if self.at_s < self.ramp_until_s:
+            gained += self._ramp_rate * (min(now_s, self.ramp_until_s) - self.at_s)
         self.level = min(self.burst, self.level + gained)
         self.at_s = now_s
 

@@ -426,7 +426,7 @@ def _request(
         isinstance(wait_s, bool) or not isinstance(wait_s, int | float) or not wait_s >= 0
     ):
         refuse_argument("wait_s", wait_s, "a number of seconds, 0 or more")
-    if labels is not None and not isinstance(labels, Mapping):
+    if labels is not None and type(labels) is not dict and not isinstance(labels, Mapping):
         refuse_argument("labels", labels, "a mapping such as {'user_id': 'u1'}")
     bound = Bound(
         read_usd(upper_usd, "upper_usd", refuse_argument),

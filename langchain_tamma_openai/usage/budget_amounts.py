@@ -17,9 +17,9 @@ MOST_TOKENS = 2**62
 _PLACES = 40
 _FINEST = Decimal(1).scaleb(-_PLACES)
 ZERO = Decimal(0)
+_add, _subtract = EXACT.add, EXACT.subtract
 KEEP: Literal["keep"] = "keep"
 Keep = Literal["keep"]
-_add, _subtract = EXACT.add, EXACT.subtract
 
 Refuse = Callable[[str, object, str], NoReturn]
 
@@ -86,6 +86,8 @@ def read_usd(value: object, field: str, refuse: Refuse) -> Decimal | None:
     expected = "an amount in dollars, 0 or more, such as Decimal('12.50')"
     if value is None:
         return None
+    if type(value) is Decimal and value.is_finite() and ZERO < value <= MOST_USD:
+        return value if _exponent(value) >= -_PLACES else _rounded(value)
     if isinstance(value, bool) or not isinstance(value, Decimal | int | float | str):
         refuse(field, value, expected)
     try:
@@ -94,10 +96,17 @@ def read_usd(value: object, field: str, refuse: Refuse) -> Decimal | None:
         refuse(field, value, expected)
     if not amount.is_finite() or amount < 0 or amount > MOST_USD:
         refuse(field, value, expected)
-    exponent = amount.as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -_PLACES:
-        return amount.quantize(_FINEST, ROUND_CEILING, EXACT)
+    if _exponent(amount) < -_PLACES:
+        return _rounded(amount)
     return amount.copy_abs()  # a zero with a sign is 0; `abs` would round
+
+
+def _exponent(amount: Decimal) -> int:
+    return int(amount.as_tuple().exponent)
+
+
+def _rounded(amount: Decimal) -> Decimal:
+    return amount.quantize(_FINEST, ROUND_CEILING, EXACT)
 
 
 def read_tokens(value: object, field: str, refuse: Refuse) -> int | None:

@@ -158,9 +158,12 @@ class SqlStore:
             sa.select(_LINES.c.budget, _LINES.c.scope), sa.select(_LIMITS.c.budget, _LIMITS.c.scope)
         )
         with _translated(self._name), self._turn:
-            self._let_go()  # there is one connection to a file
-            with self._engine.begin() as connection:
-                return [(row.budget, row.scope) for row in connection.execute(kept)]
+            self._let_go()  # there is one connection to an SQLite file
+            return self._names(kept)
+
+    def _names(self, kept: sa.CompoundSelect[tuple[str, str]]) -> list[tuple[str, str]]:
+        with self._engine.begin() as connection:
+            return [(row.budget, row.scope) for row in connection.execute(kept)]
 
     def run(self, job: Callable[[Transaction], T]) -> T:
         """Do a step in one transaction."""
@@ -207,6 +210,14 @@ class SqlStore:
             )
 
 
+class _Held:
+    """The one connection to an SQLite file, and the steps it takes."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.connection = engine.raw_connection()
+        self.step = SqliteStep(cast("sqlite3.Connection", self.connection.driver_connection))
+
+
 def holds_budgets(url: str) -> bool:
     """Whether a database has the tables of budgets; nothing is made there.
 
@@ -236,14 +247,6 @@ def _translated(name: str) -> Iterator[None]:
             f"The budgets at {name} cannot be used ({_reason(exc)}); start the database "
             "there, see that it can be written to, or correct the URL in store="
         ) from exc
-
-
-class _Held:
-    """The one connection to an SQLite file, and the steps it takes."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.connection = engine.raw_connection()
-        self.step = SqliteStep(cast("sqlite3.Connection", self.connection.driver_connection))
 
 
 def _read_url(text: str, name: str) -> URL:

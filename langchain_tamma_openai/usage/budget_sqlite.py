@@ -23,16 +23,16 @@ Value: TypeAlias = str | int | float | None
 Row: TypeAlias = Mapping[str, object]
 
 _MOST_KNOWN = 2048
-_AMOUNTS = "spent_usd, spent_tokens, reserved_usd, reserved_tokens"
-_CHANGING = f"{_AMOUNTS}, unpriced_calls, marks, earliest_expiry_s"
-_HELD = "reservation_id, line_id, usd, tokens, expires_at_s, state"
-_LIVE = f"state = '{HeldState.LIVE.value}'"
 
 _VERSION = "PRAGMA data_version"
-_FIND = f"SELECT {_CHANGING} FROM tamma_budget_lines WHERE line_id = ?"
+_FIND = (
+    "SELECT spent_usd, spent_tokens, reserved_usd, reserved_tokens, unpriced_calls, marks, "
+    "earliest_expiry_s FROM tamma_budget_lines WHERE line_id = ?"
+)
 _CREATE = (
     "INSERT INTO tamma_budget_lines (line_id, budget, scope, starts_at, ends_at, ends_at_s, "
-    f"{_CHANGING}) VALUES (?, ?, ?, ?, ?, ?, '0', 0, '0', 0, 0, '[]', NULL) ON CONFLICT DO NOTHING"
+    "spent_usd, spent_tokens, reserved_usd, reserved_tokens, unpriced_calls, marks) "
+    "VALUES (?, ?, ?, ?, ?, ?, '0', 0, '0', 0, 0, '[]') ON CONFLICT DO NOTHING"
 )
 _SAVE = (
     "UPDATE tamma_budget_lines SET spent_usd = ?, spent_tokens = ?, reserved_usd = ?, "
@@ -42,17 +42,24 @@ _KEYS = (
     "SELECT scope, starts_at, ends_at FROM tamma_budget_lines "
     "WHERE budget = ? AND (ends_at_s IS NULL OR ends_at_s > ?) ORDER BY line_id"
 )
-_FIND_HELD = f"SELECT {_HELD} FROM tamma_budget_reservations WHERE reservation_id = ?"
+_FIND_HELD = (
+    "SELECT reservation_id, line_id, usd, tokens, expires_at_s, state "
+    "FROM tamma_budget_reservations WHERE reservation_id = ?"
+)
 _OVERDUE = (
-    f"SELECT {_HELD} FROM tamma_budget_reservations "
-    f"WHERE line_id = ? AND {_LIVE} AND expires_at_s <= ?"
+    "SELECT reservation_id, line_id, usd, tokens, expires_at_s, state "
+    "FROM tamma_budget_reservations "
+    "WHERE line_id = ? AND state = 'live' AND expires_at_s <= ?"
 )
 _NEXT_EXPIRY = (
-    f"SELECT min(expires_at_s) FROM tamma_budget_reservations WHERE line_id = ? AND {_LIVE}"
+    "SELECT min(expires_at_s) FROM tamma_budget_reservations WHERE line_id = ? AND state = 'live'"
 )
-_HOLD = f"INSERT OR REPLACE INTO tamma_budget_reservations ({_HELD}) VALUES (?, ?, ?, ?, ?, ?)"
+_HOLD = (
+    "INSERT OR REPLACE INTO tamma_budget_reservations "
+    "(reservation_id, line_id, usd, tokens, expires_at_s, state) VALUES (?, ?, ?, ?, ?, ?)"
+)
 _DROP = "DELETE FROM tamma_budget_reservations WHERE reservation_id = ?"
-_FORGET_ABANDONED = f"DELETE FROM tamma_budget_reservations WHERE line_id = ? AND NOT {_LIVE}"
+_FORGET_ABANDONED = "DELETE FROM tamma_budget_reservations WHERE line_id = ? AND state != 'live'"
 _FIND_LIMITS = "SELECT limit_usd, limit_tokens FROM tamma_budget_limits WHERE limit_id = ?"
 _KEEP_LIMITS = (
     "INSERT OR REPLACE INTO tamma_budget_limits (limit_id, budget, scope, limit_usd, limit_tokens)"
@@ -61,7 +68,7 @@ _KEEP_LIMITS = (
 _FORGET_LIMITS = "DELETE FROM tamma_budget_limits WHERE limit_id = ?"
 _ENDED = (
     "SELECT line_id FROM tamma_budget_lines WHERE budget = ? AND ends_at_s < ? AND line_id NOT IN "
-    f"(SELECT line_id FROM tamma_budget_reservations WHERE {_LIVE})"
+    "(SELECT line_id FROM tamma_budget_reservations WHERE state = 'live')"
 )
 _FORGET = (
     "DELETE FROM tamma_budget_reservations WHERE line_id = ?",
@@ -116,6 +123,7 @@ class SqliteStep:
         self._limits.clear()
 
     def find(self, key: LineKey) -> Line | None:
+        """Give a line that no one else changes until the step is over; None for a new one."""
         line = self._lines.get(key.ident)
         if line is None:
             row = self._run(_FIND, (key.ident,)).fetchone()
@@ -125,6 +133,7 @@ class SqliteStep:
         return line
 
     def create(self, key: LineKey) -> Line:
+        """Begin a line."""
         starts_at, ends_at = key.span.starts_at, key.span.ends_at
         values = (
             key.ident,
@@ -138,6 +147,7 @@ class SqliteStep:
         return self.find(key) or Line(key)
 
     def save(self, line: Line) -> None:
+        """Keep a line."""
         ident = line.key.ident
         spent, reserved = line.spent, line.reserved
         values = (
@@ -154,25 +164,30 @@ class SqliteStep:
         self._lines[ident] = line
 
     def keys(self, budget: str, now_s: float) -> list[LineKey]:
+        """Name all lines of a budget whose windows have not ended."""
         return [
             LineKey(budget, scope, Span(moment_of(starts_at), moment_of(ends_at)))
             for scope, starts_at, ends_at in self._run(_KEYS, (budget, now_s))
         ]
 
     def held(self, ident: str) -> Held | None:
+        """Find a reservation; None when it is settled or forgotten."""
         if (held := self._held.get(ident)) is not None:
             return held
         row = self._run(_FIND_HELD, (ident,)).fetchone()
         return None if row is None else _held_of(row)
 
     def overdue(self, line: str, now_s: float) -> list[Held]:
+        """Give the live reservations of a line that have expired."""
         return [_held_of(row) for row in self._run(_OVERDUE, (line, now_s)).fetchall()]
 
     def next_expiry_s(self, line: str) -> float | None:
+        """Say when the next live reservation of a line expires."""
         found: float | None = self._run(_NEXT_EXPIRY, (line,)).fetchone()[0]
         return found
 
     def hold(self, held: Held) -> None:
+        """Keep a reservation, new or changed."""
         usd = None if held.bound.usd is None else format(held.bound.usd, "f")
         values = (
             held.ident,
@@ -186,14 +201,17 @@ class SqliteStep:
         self._held[held.ident] = held
 
     def drop(self, ident: str) -> None:
+        """Forget a reservation."""
         self._run(_DROP, (ident,))
         self._held.pop(ident, None)
 
     def forget_abandoned(self, line: str) -> None:
+        """Forget the reservations of a line that are not live."""
         self._run(_FORGET_ABANDONED, (line,))
         self._held.clear()
 
     def limits(self, budget: str, scope: str) -> tuple[BudgetLimits | None, BudgetLimits | None]:
+        """Give the limits kept for one line and for all lines of a budget."""
         return self._limits_of(budget, scope), self._limits_of(budget, EVERY_LINE)
 
     def _limits_of(self, budget: str, scope: str) -> BudgetLimits | None:
@@ -204,6 +222,7 @@ class SqliteStep:
         return self._limits[ident]
 
     def keep_limits(self, budget: str, scope: str, limits: BudgetLimits | None) -> None:
+        """Keep limits, or forget them."""
         ident = limit_id(budget, scope)
         if limits is None:
             self._run(_FORGET_LIMITS, (ident,))
@@ -213,6 +232,7 @@ class SqliteStep:
         self._limits[ident] = limits
 
     def forget_ended(self, budget: str, before_s: float) -> None:
+        """Forget lines whose windows ended before, unless calls are under way there."""
         for (ident,) in self._run(_ENDED, (budget, before_s)).fetchall():
             for statement in _FORGET:
                 self._run(statement, (ident,))

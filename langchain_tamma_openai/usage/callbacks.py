@@ -133,14 +133,6 @@ class UsageCallbackHandler(_UsageHandler):
 class ModelUsageHandler(UsageCallbackHandler):
     """The handler that a model has for its own tracker; it keeps no totals that nobody asks for."""
 
-    def writes_to(self, tracker: object) -> bool:
-        """Whether a tracker is its own.
-
-        Args:
-            tracker: Any tracker.
-        """
-        return self._ledger is tracker
-
     def follow(self, manager: BaseRunManager) -> None:
         """Take note of a run that LangChain has begun without telling.
 
@@ -217,16 +209,6 @@ class ModelUsageHandler(UsageCallbackHandler):
         log_run(ended.record)
         if self._ledger is not None:
             self._ledger.record(ended.record)
-
-
-def is_handler_of(handler: object, tracker: object) -> bool:
-    """Whether a handler is a model's own for a tracker.
-
-    Args:
-        handler: Any handler.
-        tracker: The tracker.
-    """
-    return isinstance(handler, ModelUsageHandler) and handler.writes_to(tracker)
 
 
 class AsyncUsageCallbackHandler(_UsageHandler, AsyncCallbackHandler):  # type: ignore[misc]
