@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
-from typing import Literal, NoReturn
+from typing import Literal, NamedTuple, NoReturn
 
 from langchain_tamma_openai.checks import shown
 from langchain_tamma_openai.pricing_cost import EXACT
@@ -19,28 +19,28 @@ _FINEST = Decimal(1).scaleb(-_PLACES)
 ZERO = Decimal(0)
 KEEP: Literal["keep"] = "keep"
 Keep = Literal["keep"]
+_add, _subtract = EXACT.add, EXACT.subtract
 
 Refuse = Callable[[str, object, str], NoReturn]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Amounts:
-    """Dollars and tokens together; they add and subtract exactly."""
+    """Dollars and tokens together, which never change; they add and subtract exactly."""
 
     usd: Decimal = ZERO
     tokens: int = 0
 
     def __add__(self, other: Amounts) -> Amounts:
         """Add both."""
-        return Amounts(EXACT.add(self.usd, other.usd), self.tokens + other.tokens)
+        return Amounts(_add(self.usd, other.usd), self.tokens + other.tokens)
 
     def __sub__(self, other: Amounts) -> Amounts:
         """Subtract both."""
-        return Amounts(EXACT.subtract(self.usd, other.usd), self.tokens - other.tokens)
+        return Amounts(_subtract(self.usd, other.usd), self.tokens - other.tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """The most that a call can use, or what it did use; None where nobody knows."""
 
     usd: Decimal | None = None
@@ -59,8 +59,7 @@ class Bound:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetLimits:
+class BudgetLimits(NamedTuple):
     """The limits of a budget; None where there is none.
 
     Attributes:
