@@ -41,6 +41,8 @@ State = tuple[object, ...]
 _ATTRIBUTE = "_tamma_lane"
 _MOST_FORMS = 32
 _KNOWN_OPTIONS = {"max_retries", "headers", "params", "extra_json", "timeout"}
+# What clients note at their first request: that they are open, and the platform.
+_SETTLED_BY_USE = {"_state", "_platform"}
 _STEPS = ("connect", "read", "write", "pool")
 _REDIRECTED = range(300, 400)
 _ERROR = 400
@@ -158,6 +160,7 @@ class Lane:
         return (
             *_copied(vars(client)),
             *_copied(vars(http)),
+            http.is_closed,
             http.headers.raw,
             any(http.event_hooks.values()),
         )
@@ -350,8 +353,9 @@ def _written(request: WireRequest) -> bytes:
 def _copied(fields: Mapping[str, Any]) -> Iterator[object]:
     """Copy what a later change in place would change."""
     yield len(fields)
-    for value in fields.values():
-        yield (dict(value) or None) if isinstance(value, dict) else value
+    for name, value in fields.items():
+        if name not in _SETTLED_BY_USE:
+            yield (dict(value) or None) if isinstance(value, dict) else value
 
 
 def _kind(request: WireRequest) -> Hashable | None:
