@@ -28,6 +28,8 @@ class WantedLines(Wanted):
 
     __slots__ = ("_asker",)
 
+    _asker: asking.Asker
+
     def __init__(
         self, llm: ChatTammaOpenAI, lines: list[BatchLine], api: asking.Api | None
     ) -> None:
