@@ -160,7 +160,8 @@ if TYPE_CHECKING:
         RunStatus,
         UsageRecord,
     )
-    from langchain_tamma_openai.usage.report.making import UsageReport, usage_report
+    from langchain_tamma_openai.usage.report.data import UsageReport
+    from langchain_tamma_openai.usage.report.gather import ausage_report, usage_report
     from langchain_tamma_openai.usage.summary import UsageSummary
     from langchain_tamma_openai.usage.totals import UsageTotals
     from langchain_tamma_openai.usage.tracker import UsageTracker
@@ -284,7 +285,8 @@ _HOMES = {
         "RunStatus",
         "UsageRecord",
     ),
-    "usage.report.making": ("UsageReport", "usage_report"),
+    "usage.report.data": ("UsageReport",),
+    "usage.report.gather": ("ausage_report", "usage_report"),
     "usage.summary": ("UsageSummary",),
     "usage.totals": ("UsageTotals",),
     "usage.tracker": ("UsageTracker",),
@@ -420,6 +422,7 @@ __all__ = [
     "arun_with_fallbacks",
     "astream_tool_loop",
     "asubmit_batch",
+    "ausage_report",
     "check_history",
     "check_tool_arguments",
     "export_records",

@@ -26,6 +26,8 @@ from langchain_tamma_openai.wire.usage import TokenUsage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import httpx2
+
     from langchain_tamma_openai.chat_models.calls import Call
     from langchain_tamma_openai.pricing_cost import Cost
     from langchain_tamma_openai.wire.completions import AnswerFacts
@@ -95,18 +97,21 @@ class AnsweredAttempt:
         )
 
 
-def answered(attempt: Attempt) -> AnsweredAttempt | None:
-    """Note an attempt that ends well now; None when its tokens are not measured.
+def answered(
+    attempt: Attempt, run_id: UUID, response: httpx2.Response, facts: AnswerFacts, cost: Cost
+) -> AnsweredAttempt:
+    """Note a measured attempt that ends well now.
 
     Args:
         attempt: The attempt.
+        run_id: The run it belongs to.
+        response: Its answer.
+        facts: What was read of it; its tokens are known.
+        cost: What it cost.
     """
-    received, response, log = attempt.received, attempt.response, attempt._log
-    facts, cost = received.facts, received.cost
-    if response is None or log is None or facts is None or facts.tokens is None or cost is None:
-        return None
+    received = attempt.received
     return AnsweredAttempt(
-        log.run_id,
+        run_id,
         max(1, attempt._number),
         attempt._began_at,
         time.monotonic() - attempt._started_s,

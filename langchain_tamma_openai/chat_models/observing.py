@@ -52,15 +52,20 @@ def answer_cost(
         service_tier=None if facts is None else facts.service_tier,
         at=None if facts is None else answered_at(facts),
         estimated=estimated,
-        regional=base_url is not None and _is_regional(base_url),
+        regional=base_url is not None and is_regional(base_url),
     )
 
 
 @lru_cache(maxsize=64)
-def _is_regional(base_url: str) -> bool:
-    from langchain_tamma_openai.pricing_region import is_regional
+def is_regional(base_url: str) -> bool:
+    """Tell whether an address is one of OpenAI's regional ones, once for each.
 
-    return is_regional(base_url)
+    Args:
+        base_url: Root of the API.
+    """
+    from langchain_tamma_openai import pricing_region
+
+    return pricing_region.is_regional(base_url)
 
 
 def calculator(overrides: Mapping[str, Any] | None) -> CostCalculator:

@@ -25,6 +25,8 @@ class BudgetTreasury:
             budgets: All that hold for the model.
         """
         self._budgets = tuple(budgets)
+        self.is_scoped = any(budget.scope for budget in self._budgets)
+        self.is_local = all(budget.is_local for budget in self._budgets)
 
     @classmethod
     def of(cls, value: object) -> Self:

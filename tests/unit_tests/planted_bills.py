@@ -104,6 +104,11 @@ def some_calls(chance: random.Random, number: int) -> list[Call]:
     return calls
 
 
+def dice(seed: int) -> random.Random:
+    """Give chances that are the same each time."""
+    return random.Random(seed)  # noqa: S311 - tests, not secrets
+
+
 # --- the ledger ---
 
 

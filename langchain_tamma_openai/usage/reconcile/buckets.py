@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 from langchain_tamma_openai.usage.reconcile.drifts import (
@@ -134,19 +135,29 @@ class BucketMatch:
         notes: What was allowed for.
     """
 
-    def __init__(self, rows: Sequence[Row], calls: Iterable[LedgerCall], pricer: Pricer) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        calls: Iterable[LedgerCall],
+        pricer: Pricer,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> None:
         """Put both sides into cells.
 
         Args:
             rows: The provider's.
             calls: Those of the ledger.
             pricer: Knows prices.
+            start: First moment that the file is about; that of its first bucket when left out.
+            end: First moment after it; that after its last bucket when left out.
         """
         self._pricer = pricer
-        self._spans = Spans(rows)
-        counted = frozenset[str]().union(*(row.counted for row in rows))
-        self._kinds = tuple(kind for kind in _COUNTED if kind in counted)
-        self._counts_requests = any(row.requests is not None for row in rows)
+        self._spans = Spans(rows, start, end)
+        filled = [row for row in rows if row.tokens is not None]
+        counted = frozenset[str]().union(*(row.counted for row in filled))
+        self._kinds = tuple(kind for kind in _COUNTED if kind in (counted or _COUNTED[:2]))
+        self._counts_requests = not filled or any(row.requests is not None for row in filled)
         self._by_model = any(row.model is not None for row in rows)
         self._by_tier = any(row.tier is not None for row in rows)
         self._by_batch = any(row.batch is not None for row in rows)

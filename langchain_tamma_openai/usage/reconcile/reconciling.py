@@ -13,7 +13,7 @@ from langchain_tamma_openai.usage.reconcile.amounts import AmountMatch
 from langchain_tamma_openai.usage.reconcile.buckets import BucketMatch
 from langchain_tamma_openai.usage.reconcile.calls import CallMatch
 from langchain_tamma_openai.usage.reconcile.export import Export, Row, read_export
-from langchain_tamma_openai.usage.reconcile.files import Source
+from langchain_tamma_openai.usage.reconcile.files import Source, refuse
 from langchain_tamma_openai.usage.reconcile.ledger import LedgerCall, Pricer, billed_calls
 from langchain_tamma_openai.usage.reconcile.result import Drift, DriftKind, Reconciliation
 from langchain_tamma_openai.usage.reconcile.spans import span_of
@@ -58,10 +58,13 @@ def reconcile(
         StorageError: The ledger cannot be read.
     """
     export = read_export(source, project)
+    if not export.rows and (start is None or end is None):
+        refuse("source", "it holds no usage; give start and end to say what it is about")
     rows = [row for row in export.rows if _is_inside(row, start, end)]
     first, last = _range(rows, start, end)
     pricer = Pricer(prices or CostCalculator())
-    match = _MATCHES[export.form](rows, _calls(tracker, first, last, export), pricer)
+    calls = _calls(tracker, first, last, export)
+    match = _MATCHES[export.form](rows, calls, pricer, start, end)
     drifts = list(match.drifts())
     if not other_services:
         drifts = [drift for drift in drifts if drift.kind is not DriftKind.OTHER_SERVICE]
