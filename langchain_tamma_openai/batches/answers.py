@@ -46,6 +46,8 @@ class BatchResult:
         batch_id: The API's id of the batch.
         status_code: HTTP status of the request inside the batch; None when it was not made.
         request_id: The API's id of that request.
+        tokens: What it used; None when nobody knows.
+        response: The HTTP answer inside the batch as the API gives it, where it was asked for.
     """
 
     index: int
@@ -57,6 +59,8 @@ class BatchResult:
     batch_id: str | None = None
     status_code: int | None = None
     request_id: str | None = None
+    tokens: TokenUsage | None = None
+    response: Mapping[str, Any] | None = None
 
     @property
     def is_ok(self) -> bool:

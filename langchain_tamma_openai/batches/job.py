@@ -48,6 +48,8 @@ class BatchJob:
 
     Attributes:
         id: Its id: yours if you gave one. Any process finds the job by it.
+        keeps_responses: Whether `outcomes` holds the API's own answers as well, which takes memory;
+            to be set before they are fetched.
     """
 
     def __init__(  # noqa: PLR0917 - made in two places, both of this module
@@ -61,6 +63,7 @@ class BatchJob:
     ) -> None:
         """Made by `submit_batch` and `BatchJob.load`; not by hand."""
         self.id = entry.id
+        self.keeps_responses = False
         self._entry = entry
         self._store = store
         self._model = model
@@ -75,6 +78,11 @@ class BatchJob:
         """Name it and its batches."""
         batches = ", ".join(self.batch_ids)
         return f"BatchJob({self.id!r}, {len(self)} requests, batches: {batches})"
+
+    @property
+    def origins(self) -> list[list[Any]]:
+        """Where its inputs come from: for lines of a file their numbers and names."""
+        return self._entry.origins
 
     def __len__(self) -> int:
         """Count its inputs."""
@@ -301,7 +309,9 @@ class BatchJob:
         fetched = yield from fetching(
             self._entry, self._known.parts, self._inputs, with_messages=audience.wants_messages
         )
-        teller = Teller(self._entry, self._model, audience, after)
+        teller = Teller(
+            self._entry, self._model, audience, after, keeps_responses=self.keeps_responses
+        )
         yield Work(lambda: fetched.tell_all(teller, self._known.status()))
         yield Work(lambda: self._account(teller))
         return [result for _position, result in sorted(teller.results.items())]
@@ -311,9 +321,7 @@ class BatchJob:
         flush = getattr(self._model.usage_tracker, "flush", None)
         if flush is not None:
             flush()
-        places = range(self._entry.requests)
-        costs = [teller.results[place].cost_usd for place in places]
-        settle(self._entry, self._model, costs, [teller.tokens[place] for place in places])
+        settle(self._entry, self._model, teller.results)
         if not self._entry.is_accounted:
             self._entry.is_accounted = True
             self._store.save(self._entry)
@@ -355,11 +363,7 @@ def submit_batch(
             a note on the error says that it may have been submitted.
     """
     wanted = Wanted(find_target(runnable, _one(config)), inputs, config, stop, kwargs)
-    place = BatchStore.of(journal)
-    model = wanted.target.model
-    entry, draft = drive(submitting(wanted, job_id, place), Door(model))
-    inputs_of = Inputs(entry, draft.lines)
-    return BatchJob(entry, place, model, wanted.target, wanted, inputs_of)
+    return submit_wanted(wanted, job_id, BatchStore.of(journal))
 
 
 async def asubmit_batch(
@@ -379,6 +383,20 @@ async def asubmit_batch(
     entry, draft = await adrive(submitting(wanted, job_id, place), Door(model))
     inputs_of = Inputs(entry, draft.lines)
     return BatchJob(entry, place, model, wanted.target, wanted, inputs_of)
+
+
+def submit_wanted(wanted: Wanted, job_id: str | None, store: BatchStore) -> BatchJob:
+    """Submit what was asked for.
+
+    Args:
+        wanted: What to ask.
+        job_id: The caller's own name for it; None for a new one.
+        store: Where it is written down.
+    """
+    model = wanted.target.model
+    entry, draft = drive(submitting(wanted, job_id, store), Door(model))
+    inputs = Inputs(entry, draft.lines)
+    return BatchJob(entry, store, model, wanted.target, wanted, inputs)
 
 
 def _one(config: Configs) -> RunnableConfig | None:

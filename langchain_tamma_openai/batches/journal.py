@@ -93,6 +93,7 @@ class Entry:
         shapes: What reading an answer needs to know of a request, each once.
         labels: Metadata, tags and names of runs, each once.
         lines: For each input, the numbers of its shape and of its label.
+        origins: For inputs out of a file, the number of the line and the name it has there.
         parser: What turns an answer into the result, where that can be made again from here.
         is_ready: Whether all its files are written; before, nothing can have been sent.
         is_submitted: Whether the API has all its batches.
@@ -110,6 +111,7 @@ class Entry:
     shapes: list[Json] = field(default_factory=list)
     labels: list[Json] = field(default_factory=list)
     lines: list[list[int]] = field(default_factory=list)
+    origins: list[list[Any]] = field(default_factory=list)
     parser: Json | None = None
     is_ready: bool = False
     is_submitted: bool = False

@@ -65,6 +65,28 @@ class Wanted:
         stop = {} if self.stop is None else {"stop": self.stop}
         return {**self.target.kwargs, **self.kwargs, **stop}
 
+    def made(self, given: Any, config: RunnableConfig) -> tuple[Call, Prepared, list[BaseMessage]]:
+        """Make the call that `invoke` would make of an input, and the messages traces show.
+
+        Args:
+            given: The input.
+            config: Its configuration.
+        """
+        target = self.target
+        model = target.model
+        if target.before is not None:
+            given = target.before.invoke(given, config)
+        messages = _normalize_messages(model._convert_input(given).to_messages())
+        options = {k: v for k, v in self.options.items() if k not in FOR_TRACES}
+        stop = options.pop("stop", None)
+        prepared = model._prepare(messages, {**options, "stream": False})
+        call = model._call(prepared.messages, stop, dict(prepared.options))
+        return call, prepared, messages
+
+    def origin(self, given: Any) -> list[Any] | None:  # noqa: ARG002 - for inputs out of a file
+        """Say where an input comes from: the number of its line, and the name it has there."""
+        return None
+
 
 @dataclass(slots=True)
 class Line:
@@ -141,7 +163,11 @@ def prepare(wanted: Wanted, job_id: str, store: BatchStore) -> Draft:
         writer = _Writer(draft, store, files, _Purse(wanted))
         for position, (given, config) in enumerate(_with_configs(wanted)):
             with _naming(position, given):
-                writer.add(position, *_made(wanted, given, config), config)
+                call, prepared, messages = wanted.made(given, config)
+                _check(call)
+                writer.add(position, call, prepared, messages, config)
+            if (origin := wanted.origin(given)) is not None:
+                entry.origins.append(origin)
         writer.finish()
     draft.files = writer.names
     return draft
@@ -163,23 +189,6 @@ def _with_configs(wanted: Wanted) -> Iterator[tuple[Any, RunnableConfig]]:
 def _merged(wanted: Wanted, config: RunnableConfig | None) -> RunnableConfig:
     around = {name: value for name, value in ensure_config().items() if name != "callbacks"}
     return merge_configs(cast("RunnableConfig", around), wanted.target.config, config)
-
-
-def _made(
-    wanted: Wanted, given: Any, config: RunnableConfig
-) -> tuple[Call, Prepared, list[BaseMessage]]:
-    """Make the call that `invoke` would make of an input."""
-    target = wanted.target
-    model = target.model
-    if target.before is not None:
-        given = target.before.invoke(given, config)
-    messages = _normalize_messages(model._convert_input(given).to_messages())
-    options = {k: v for k, v in wanted.options.items() if k not in FOR_TRACES}
-    stop = options.pop("stop", None)
-    prepared = model._prepare(messages, {**options, "stream": False})
-    call = model._call(prepared.messages, stop, dict(prepared.options))
-    _check(call)
-    return call, prepared, messages
 
 
 def _check(call: Call) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
@@ -32,6 +32,7 @@ from langchain_tamma_openai.usage.budget import reserve_all
 from langchain_tamma_openai.usage.budget_tickets import settle_tickets, tickets_of
 
 if TYPE_CHECKING:
+    from langchain_tamma_openai.batches.answers import BatchResult
     from langchain_tamma_openai.batches.journal import Json
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
 
@@ -305,28 +306,22 @@ def _release(entry: Entry, model: ChatTammaOpenAI) -> None:
         group["tickets"] = None
 
 
-def settle(
-    entry: Entry,
-    model: ChatTammaOpenAI,
-    costs: Sequence[Decimal | None],
-    tokens: Sequence[int | None],
-) -> None:
+def settle(entry: Entry, model: ChatTammaOpenAI, results: Mapping[int, BatchResult]) -> None:
     """Charge what a job cost in place of what was set aside for it.
 
     Args:
         entry: The job.
         model: Whose budgets they are.
-        costs: What each input cost, in dollars; None where nobody knows.
-        tokens: What each input used; None where nobody knows.
+        results: What became of each input, by its place.
     """
     for group in entry.groups:
-        usd = [costs[position] for position in group["positions"]]
-        used = [tokens[position] for position in group["positions"]]
+        found = [results[position] for position in group["positions"]]
+        used = [result.tokens for result in found]
         settle_tickets(
             budgets_of(model),
             group["tickets"] or (),
-            _sum(usd),
-            None if None in used else sum(count for count in used if count is not None),
+            _sum([result.cost_usd for result in found]),
+            None if None in used else sum(each.total_tokens for each in used if each is not None),
         )
 
 

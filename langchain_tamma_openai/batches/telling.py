@@ -71,7 +71,6 @@ class Teller:
 
     Attributes:
         results: What became of each input that was told of, by its place.
-        tokens: What each used; None where nobody knows.
     """
 
     def __init__(
@@ -80,6 +79,8 @@ class Teller:
         model: ChatTammaOpenAI,
         audience: Audience,
         after: Runnable[Any, Any] | None,
+        *,
+        keeps_responses: bool = False,
     ) -> None:
         """Prepare; nothing is told yet.
 
@@ -88,14 +89,15 @@ class Teller:
             model: Says how answers are read and priced.
             audience: Who hears of them.
             after: Makes the result of an answer; None where the answer is the result.
+            keeps_responses: Whether results hold the API's own answers too.
         """
+        self._keeps_responses = keeps_responses
         self._entry = entry
         self._model = model
         self._audience = audience
         self._after = after
         self._replayed = ReplayedModel(output_version=model.output_version, cache=False)
         self.results: dict[int, BatchResult] = {}
-        self.tokens: dict[int, int | None] = {}
 
     @contextmanager
     def telling(self, status: BatchStatus) -> Iterator[None]:
@@ -129,7 +131,6 @@ class Teller:
         with telling_of(_span(part)):
             message, error = self._run(position, reading, line)
         cost, tokens = reading.cost(self._model), reading.tokens()
-        self.tokens[position] = None if tokens is None else tokens.total_tokens
         result = BatchResult(
             position,
             message,
@@ -140,6 +141,8 @@ class Teller:
             part.id,
             reading.status_code,
             reading.request_id,
+            tokens,
+            reading.response if self._keeps_responses else None,
         )
         self.results[position] = self._finished(result)
 

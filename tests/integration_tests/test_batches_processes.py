@@ -106,7 +106,7 @@ def test_a_killed_process_is_followed_by_one_that_goes_on(
     assert tracker.summary().total_cost_usd == 5 * HALF
     tracker.close()
     status = Budget(limit_usd=10, name="b", store=f"sqlite:///{tmp_path / 'budget.db'}").status()
-    assert (status.reserved_usd, status.spent_usd) == (0, 5 * HALF)
+    assert (status.reserved_usd, status.spent_usd) == (Decimal(0), 5 * HALF)
 
 
 def test_processes_that_begin_together_submit_once(

@@ -35,6 +35,7 @@ from langchain_tamma_openai import (
 )
 from langchain_tamma_openai.batches.journal import run_id
 
+NOTHING = Decimal(0)
 HALF = Decimal("0.000075")
 """1,000 tokens in and 100 out of gpt-6-luna, at $0.05 and $0.25 a million."""
 
@@ -183,7 +184,8 @@ class Witness(BaseCallbackHandler):
     def on_chain_start(self, *_args: Any, run_id: Any, **kwargs: Any) -> None:
         self.chains.append((run_id, kwargs.get("name")))
 
-    def on_chat_model_start(self, _serialized: Any, messages: Any, **kwargs: Any) -> None:
+    def on_chat_model_start(self, serialized: Any, messages: Any, **kwargs: Any) -> None:
+        del serialized
         self.starts.append({"messages": messages, **kwargs})
 
     def on_llm_end(self, response: Any, **kwargs: Any) -> None:
@@ -283,7 +285,7 @@ def test_a_budget_holds_the_most_it_can_cost_and_then_what_it_did(
     way.results(again)
     way.results(way.load(job.id, llm))
     status = budget.status()
-    assert (status.reserved_usd, status.spent_usd) == (0, 2 * HALF)
+    assert (status.reserved_usd, status.spent_usd) == (NOTHING, 2 * HALF)
     assert status.spent_tokens == 2200
 
 
@@ -302,7 +304,7 @@ def test_another_process_settles_what_this_one_set_aside(tmp_path: Path) -> None
     llm = api.model(budget=second, max_tokens=1000)
     BatchJob.load(job.id, llm, journal=tmp_path / "jobs").results()
     status = first.status()
-    assert (status.reserved_usd, status.spent_usd) == (0, HALF)
+    assert (status.reserved_usd, status.spent_usd) == (NOTHING, HALF)
 
 
 def test_each_user_has_a_budget_of_their_own(way: Sync) -> None:
@@ -333,7 +335,7 @@ def test_a_refused_batch_gives_its_budget_back(way: Sync) -> None:
     with pytest.raises(InvalidRequestError):
         way.submit(api.model(budget=budget), ["a"])
     status = budget.status()
-    assert (status.reserved_usd, status.spent_usd) == (0, 0)
+    assert (status.reserved_usd, status.spent_usd) == (NOTHING, NOTHING)
 
 
 def test_a_killed_submission_does_not_reserve_twice(way: Sync, tmp_path: Path) -> None:
@@ -348,7 +350,7 @@ def test_a_killed_submission_does_not_reserve_twice(way: Sync, tmp_path: Path) -
     job = way.submit(llm, ["a"], job_id="nightly")
     assert budget.status().reserved_usd == reserved
     way.results(job)
-    assert (budget.status().reserved_usd, budget.status().spent_usd) == (0, HALF)
+    assert (budget.status().reserved_usd, budget.status().spent_usd) == (NOTHING, HALF)
 
 
 def test_the_event_loop_is_free_while_answers_are_read(tmp_path: Path) -> None:
