@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from pydantic import SecretStr
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
     from langchain_tamma_openai.resilience.quota import QuotaInfo, QuotaKey, QuotaMemory
     from langchain_tamma_openai.resilience.retry import RetryPolicy
+    from langchain_tamma_openai.usage.sinks import UsageRecordSink
 
 _DEFAULT_MAX_RETRIES = 2
 _NO_ACCOUNT = "no-account"
@@ -180,7 +181,7 @@ class GoverningMixin(Mixin):
         _check_kind(self.usage_tracker, "accepts_usage_records", "usage_tracker", "a UsageTracker")
         from langchain_tamma_openai.usage.model_runs import ModelRuns
 
-        self._runs = ModelRuns(self.usage_tracker)
+        self._runs = ModelRuns(cast("UsageRecordSink", self.usage_tracker))
 
     def _gather(self) -> None:
         """Put the governors together, or leave None where there are none."""
