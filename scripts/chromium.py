@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over its DevTools protocol: what a page says, asks for and looks like.
+"""A headless Chromium, driven over its DevTools protocol: what a page says, asks and looks like.
 
 Needs a `chromium` (or the program that $CHROMIUM names) and the package `websockets`.
 """
