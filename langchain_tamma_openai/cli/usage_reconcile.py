@@ -10,8 +10,11 @@ import typer
 
 from langchain_tamma_openai.cli import _filters, _options, _output
 from langchain_tamma_openai.cli._errors import CommandError
+from langchain_tamma_openai.pricing_cost import plain_decimal
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from langchain_tamma_openai import CostCalculator
     from langchain_tamma_openai.usage.reconcile import Drift, Reconciliation
     from langchain_tamma_openai.usage.reconcile.files import OneSource
@@ -131,13 +134,22 @@ def _drift_json(drift: Drift) -> dict[str, object]:
 
 def _print(found: Reconciliation, limit: int) -> None:
     print(_range(found))
-    print(f"provider  {_output.dollars(found.provider_usd)}")
-    print(f"ledger    {_output.dollars(found.ledger_usd)}")
+    print(f"provider  {_dollars(found.provider_usd)}")
+    print(f"ledger    {_dollars(found.ledger_usd)}")
     for note in found.notes:
         print(note)
     if found.agrees:
         print(f"The two agree: {found.matched_requests:,} calls.")
         return
+    difference = ", ".join(
+        f"{_signed(usd)} {word}"
+        for usd, word in (
+            (found.difference_usd, "between them"),
+            (found.explained_usd, "explained"),
+            (found.unexplained_usd, "not"),
+        )
+    )
+    print(f"difference  {difference}")
     _print_causes(found)
     if limit:
         _print_drifts(found, limit)
@@ -179,16 +191,18 @@ def _cells(drift: Drift) -> list[object]:
         None if drift.start is None else f"{drift.start:%Y-%m-%d %H:%M}",
         drift.model,
         drift.requests or None,
-        _output.dollars(drift.provider_usd),
-        _output.dollars(drift.ledger_usd),
+        _dollars(drift.provider_usd),
+        _dollars(drift.ledger_usd),
         _signed(drift.difference_usd),
         " ".join(filter(None, (names, drift.detail))) or None,
     ]
 
 
-def _signed(amount: object) -> str:
-    from decimal import Decimal
+def _dollars(amount: Decimal | None) -> str:
+    return "unknown" if amount is None else f"${plain_decimal(amount)}"
 
-    if not isinstance(amount, Decimal):
+
+def _signed(amount: Decimal | None) -> str:
+    if amount is None:
         return "unknown"
-    return f"{'-' if amount < 0 else '+'}${abs(amount).normalize():f}"
+    return f"{'-' if amount < 0 else '+'}{_dollars(abs(amount))}"
