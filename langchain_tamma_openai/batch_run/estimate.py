@@ -48,6 +48,19 @@ class BatchEstimate:
     high_usd: Decimal | None = Decimal(0)
     unpriced: int = 0
 
+    def add(self, one: CostEstimate) -> None:
+        """Add a line that would be asked.
+
+        Args:
+            one: What it will cost.
+        """
+        self.left += 1
+        self.input_tokens += one.input_tokens
+        self.unpriced += one.expected is None
+        self.low_usd = _sum(self.low_usd, one.low)
+        self.expected_usd = _sum(self.expected_usd, one.expected)
+        self.high_usd = _sum(self.high_usd, one.high)
+
 
 def estimate_batch(
     llm: ChatTammaOpenAI,
@@ -83,17 +96,8 @@ def estimate_batch(
     asker, prices = Asker(llm, wishes.api), calculator(llm.price_overrides)
     for found in source.read():
         if isinstance(found, BatchLine) and plan.is_left(found.line):
-            _add(estimate, prices.estimate_payload(asker.payload(found)))
+            estimate.add(prices.estimate_payload(asker.payload(found)))
     return estimate
-
-
-def _add(estimate: BatchEstimate, one: CostEstimate) -> None:
-    estimate.left += 1
-    estimate.input_tokens += one.input_tokens
-    estimate.unpriced += one.expected is None
-    estimate.low_usd = _sum(estimate.low_usd, one.low)
-    estimate.expected_usd = _sum(estimate.expected_usd, one.expected)
-    estimate.high_usd = _sum(estimate.high_usd, one.high)
 
 
 def _sum(left: Decimal | None, right: Decimal | None) -> Decimal | None:

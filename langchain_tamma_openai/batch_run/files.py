@@ -21,6 +21,8 @@ STANDARD = "-"
 
 _PIECE_BYTES = 1 << 20
 _MOST_MODELS = 64
+_MOST_BAD_LINES = 100
+_LOCKED_BYTE = 1 << 30
 
 
 @dataclass(slots=True)
@@ -114,7 +116,7 @@ def _note(
 ) -> None:
     if isinstance(found, BadLine):
         facts.bad_count += 1
-        if len(facts.bad) < _MOST_MODELS:
+        if len(facts.bad) < _MOST_BAD_LINES:
             facts.bad.append(found)
         return
     facts.lines += 1
@@ -214,10 +216,12 @@ class OutputFiles:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(self.path)
-        sync_directory(self.path.parent)
-        os.close(self.output)
-        self.output = _open(self.path)
+        os.close(self.output)  # not every system replaces open files
+        try:
+            draft.replace(self.path)
+            sync_directory(self.path.parent)
+        finally:
+            self.output = _open(self.path)
 
     def close(self) -> None:
         """Close both, and let others have them."""
@@ -277,6 +281,7 @@ def _lock(descriptor: int, path: Path) -> None:
         if sys.platform == "win32":
             import msvcrt
 
+            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)  # there nobody can read what is locked
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         else:
             import fcntl

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 from langchain_tamma_openai.batch_run.problems import BadLine
 
@@ -220,6 +220,8 @@ def _check_convertible(messages: Sequence[Json], name: str) -> None:
 
     try:
         convert_to_messages(list(messages))
+    except KeyError as error:
+        raise _BadError(f"{name}: a message lacks {error}") from None
     except Exception as error:  # noqa: BLE001 - whatever it says, the line cannot be asked
         text = str(error).partition("\n")[0]
         raise _BadError(f"{name}: cannot be read as messages: {text}") from None
@@ -239,9 +241,42 @@ def _check_parameters(parameters: Mapping[str, Any]) -> None:
     model = parameters.get("model")
     if "model" in parameters and (not isinstance(model, str) or not model):
         raise _BadError(f"model: got {_shown(model)}, must be the name of a model")
-    for name in ("tools", "include"):
-        if not isinstance(parameters.get(name, []), list | None):
-            raise _BadError(f"{name}: got {_shown(parameters[name])}, must be a list")
+    for name, value in parameters.items():
+        kind = _KINDS.get(name)
+        if kind is not None and value is not None and not kind.fits(value):
+            raise _BadError(f"{name}: got {_shown(value)}, must be {kind.expected}")
+
+
+class _Kind(NamedTuple):
+    """What a parameter is made of."""
+
+    expected: str
+    fits: Callable[[object], bool]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_objects(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, dict) for each in value)
+
+
+_NUMBER = _Kind("a number", _is_number)
+_COUNT = _Kind("a whole number of at least 1", _is_count)
+_TEXT = _Kind("a text", lambda value: isinstance(value, str))
+_OBJECT = _Kind("an object", lambda value: isinstance(value, dict))
+_KINDS: Mapping[str, _Kind] = {
+    **dict.fromkeys(("frequency_penalty", "presence_penalty", "temperature", "top_p"), _NUMBER),
+    **dict.fromkeys(("max_completion_tokens", "max_output_tokens", "max_tokens", "n"), _COUNT),
+    **dict.fromkeys(("reasoning_effort", "service_tier", "user", "verbosity"), _TEXT),
+    **dict.fromkeys(("extra_body", "reasoning", "response_format", "text"), _OBJECT),
+    "tools": _Kind("a list of objects", _is_objects),
+}
 
 
 def _check_names(parameters: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -36,10 +37,13 @@ class OutputState:
     output_tokens: int = 0
     cost_usd: Decimal = Decimal(0)
 
-    @property
-    def written(self) -> set[int]:
-        """Lines that have a result."""
-        return self.answered | self.failed
+    def has(self, line: int) -> bool:
+        """Whether a line has a result.
+
+        Args:
+            line: Its number in the input.
+        """
+        return line in self.answered or line in self.failed
 
 
 def read_output(lines: Iterable[bytes], name: str = "the output") -> OutputState:
@@ -63,7 +67,7 @@ def read_output(lines: Iterable[bytes], name: str = "the output") -> OutputState
                 f"{name}: line {number} was not written by a batch; use another output"
             )
         line = result["line"]
-        if line in state.answered or line in state.failed:
+        if state.has(line):
             raise BatchConflictError(
                 f"{name}: line {number} is a second result of line {line} of the input; remove one"
             )
@@ -120,11 +124,11 @@ class ResumePlan:
         left_out: Lines of those that are not to be asked again.
     """
 
-    answered: frozenset[int] = frozenset()
-    failed: frozenset[int] = frozenset()
-    retried: frozenset[int] = frozenset()
+    answered: AbstractSet[int] = frozenset()
+    failed: AbstractSet[int] = frozenset()
+    retried: AbstractSet[int] = frozenset()
     unknown: dict[int, int] = field(default_factory=dict)
-    left_out: frozenset[int] = frozenset()
+    left_out: AbstractSet[int] = frozenset()
 
     def is_left(self, line: int) -> bool:
         """Whether a line of the input is to be asked.
@@ -161,15 +165,13 @@ def make_plan(
         retry_errors: Whether lines with an error are asked again.
         ask_unknown: Whether lines that were sent, outcome unknown, are asked again.
     """
-    written = output.written
-    lost = {line: 1 for line in journal.done if line not in written}
-    sent = {line: times for line, times in journal.unresolved.items() if line not in written}
+    lost = {line: 1 for line in journal.done if not output.has(line)}
+    sent = {line: times for line, times in journal.unresolved.items() if not output.has(line)}
     unknown = dict(sorted({**lost, **sent}.items()))
-    retried = frozenset(output.failed) if retry_errors else frozenset()
     return ResumePlan(
-        answered=frozenset(output.answered),
-        failed=frozenset(output.failed) - retried,
-        retried=retried,
+        answered=output.answered,
+        failed=set() if retry_errors else output.failed,
+        retried=output.failed if retry_errors else set(),
         unknown=unknown,
-        left_out=frozenset() if ask_unknown else frozenset(unknown),
+        left_out=set() if ask_unknown else unknown.keys(),
     )

@@ -126,9 +126,8 @@ def look(path: Path) -> Standing:
         BatchConflictError: They are not of a batch.
     """
     journal_path = beside(path, "journal")
+    check_ours(path)
     if not journal_path.exists():
-        if path.exists() and path.stat().st_size:
-            _refuse_foreign(path)
         return Standing(JournalState(), OutputState())
     with journal_path.open("rb") as file:
         journal = replay(file, str(journal_path))
@@ -136,6 +135,19 @@ def look(path: Path) -> Standing:
         return Standing(journal, OutputState())
     with path.open("rb") as file:
         return Standing(journal, read_output(file, str(path)))
+
+
+def check_ours(path: Path) -> None:
+    """Refuse a file that some other program wrote, before a journal is laid beside it.
+
+    Args:
+        path: Of the output.
+
+    Raises:
+        BatchConflictError: It has contents and no journal.
+    """
+    if path.exists() and path.stat().st_size and not beside(path, "journal").exists():
+        _refuse_foreign(path)
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -184,7 +196,7 @@ class Session:
             self.sink: Sink = StreamSink(sys.stdout.fileno())
             self.plan = ResumePlan()
         else:
-            look(path)
+            check_ours(path)
             self._files = OutputFiles(path)
         try:
             self._begin()

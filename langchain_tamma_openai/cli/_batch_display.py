@@ -10,6 +10,11 @@ from langchain_tamma_openai.cli import _output
 from langchain_tamma_openai.cli._batch_words import counts, first_words
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from rich.live import Live
+    from rich.table import Table
+
     from langchain_tamma_openai import BatchRun
     from langchain_tamma_openai.batch_run.progress import BatchProgress
 
@@ -28,6 +33,7 @@ class Display:
         """
         self._quiet = quiet
         self._begun = asyncio.Event()
+        self._live: Live | None = None
 
     def take(self, _progress: BatchProgress) -> None:
         """Learn that the batch has begun."""
@@ -39,8 +45,12 @@ class Display:
         Args:
             text: One line.
         """
-        if not self._quiet:
+        if self._quiet:
+            return
+        if self._live is None:
             _output.note(text)
+        else:
+            self._live.console.print(text, markup=False, highlight=False)
 
     async def follow(self, run: BatchRun) -> None:
         """Show how far it is until cancelled.
@@ -54,11 +64,39 @@ class Display:
         if self._quiet:
             return
         if sys.stderr.isatty():
-            with _output.progress("", run.progress.total) as bar:
-                while True:
-                    done = run.progress.answered + run.progress.failed
-                    bar.update(done, counts(run.progress, run.budget_left_usd()))
-                    await asyncio.sleep(_TERMINAL_S)
+            await self._draw(run)
         while True:
             await asyncio.sleep(_LOG_S)
             _output.note(counts(run.progress, run.budget_left_usd()))
+
+    async def _draw(self, run: BatchRun) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
+            self._live = live
+            try:
+                while True:
+                    live.update(picture(run.progress, run.budget_left_usd()), refresh=True)
+                    await asyncio.sleep(_TERMINAL_S)
+            finally:
+                self._live = None
+
+
+def picture(progress: BatchProgress, budget_left_usd: Decimal | None) -> Table:
+    """Draw how far a batch is.
+
+    Args:
+        progress: How far.
+        budget_left_usd: What is left of its budget; None without one.
+    """
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    done = progress.answered + progress.failed
+    bar = ProgressBar(total=max(1, progress.total), completed=done)
+    lines = Table.grid(expand=True)
+    lines.add_row(bar)
+    lines.add_row(Text(counts(progress, budget_left_usd)))
+    return lines

@@ -7,7 +7,7 @@ body has to be unpacked, or it is an error that somebody may look into, it becom
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast
 
 from langchain_tamma_openai.transport.http_library import http_library
 from langchain_tamma_openai.transport.timeouts import Timeouts, protocol_error
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from langchain_tamma_openai.transport.headers import AnswerHeaders
-    from langchain_tamma_openai.transport.http1 import Message
+    from langchain_tamma_openai.transport.http1 import Head, Message
 
 _ERROR = 400
 
@@ -44,6 +44,7 @@ class AnswerBase(Generic[Carrier]):
     __slots__ = (
         "_carrier",
         "_give_back",
+        "_head",
         "_message",
         "_sent",
         "content",
@@ -68,14 +69,14 @@ class AnswerBase(Generic[Carrier]):
             timeouts: Limits of the request's steps.
             give_back: Takes the connection, and whether it can be used again.
         """
-        assert message.head is not None
         self._carrier = carrier
         self._message = message
         self._give_back = give_back
         self._sent: Callable[[], httpx2.Request] | None = None
         self.timeouts = timeouts
-        self.status_code = message.head.status
-        self.headers: AnswerHeaders = message.head.headers
+        self._head = cast("Head", message.head)
+        self.status_code = self._head.status
+        self.headers: AnswerHeaders = self._head.headers
         self.content = b""
         self.is_closed = False
 
@@ -95,13 +96,9 @@ class AnswerBase(Generic[Carrier]):
         return self._head.reason.decode("ascii", "ignore")
 
     @property
-    def _head(self) -> Any:
-        return self._message.head
-
-    @property
     def is_packed(self) -> bool:
         """Whether the body is compressed."""
-        return self.headers.get("content-encoding", "identity") != "identity"
+        return bool(self.headers.get("content-encoding", "identity") != "identity")
 
     @property
     def is_whole(self) -> bool:
@@ -150,10 +147,6 @@ class AnswerBase(Generic[Carrier]):
     def _check(self) -> None:
         if self._message.error is not None:
             raise protocol_error(self._message.error)
-
-
-class _Reader(_Carrier, Protocol):
-    def receive(self, message: Message, limit_s: float | None) -> bytes: ...
 
 
 class Answer(AnswerBase[Any]):

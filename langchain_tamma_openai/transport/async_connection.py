@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Any, cast
@@ -49,7 +51,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
         self.on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._buffer = buffer
-        self._transport: asyncio.Transport | None = None
+        self._transport = cast("asyncio.Transport", None)  # until the loop has connected it
         self._descriptor = -1
         self._message: Message | None = None
         self._pieces: list[bytes] = []
@@ -123,13 +125,11 @@ class AsyncConnection(asyncio.BufferedProtocol):
             context: What it needs.
             limit_s: Seconds.
         """
-        assert self._transport is not None
         async with asyncio.timeout(limit_s):
             secured = await self._loop.start_tls(
                 self._transport, self, context, server_hostname=self.origin[1]
             )
-        assert secured is not None
-        self._transport = secured
+        self._transport = cast("asyncio.Transport", secured)
 
     def prepare(self, options: SocketOptions) -> None:
         """Set the options of the socket.
@@ -145,7 +145,6 @@ class AsyncConnection(asyncio.BufferedProtocol):
     async def exchange(self, head: bytes, body: bytes, timeouts: Timeouts) -> Message:
         """Send a request and read its answer's head; see `Connection.exchange`."""
         transport = self._transport
-        assert transport is not None
         message = self._message = Message()
         if len(body) <= ONE_PIECE_BYTES:
             transport.write(head + body)
@@ -188,7 +187,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
 
     def is_usable(self) -> bool:
         """Whether the server still holds its end: nothing but its end can come unasked."""
-        if self._lost or self._transport is None or self._transport.is_closing():
+        if self._lost or self._transport.is_closing():
             return False
         return not is_readable(self._descriptor)
 
@@ -232,13 +231,13 @@ class AsyncConnection(asyncio.BufferedProtocol):
                 raise protocol_error(message.error)
 
     def _hold(self) -> None:
-        if self._transport is not None and not self._held:
+        if not self._held:
             self._held = True
             self._transport.pause_reading()
 
     def _release(self) -> None:
         self._held = False
-        if self._transport is not None and not self._lost:
+        if not self._lost:
             self._transport.resume_reading()
 
 
@@ -267,9 +266,8 @@ async def open_async(
     connection = None
     try:
         async with asyncio.timeout(limit_s):
-            _, connection = await asyncio.get_running_loop().create_connection(
-                make, host, port, happy_eyeballs_delay=None if _is_address(host) else _EYEBALLS_S
-            )
+            loop = asyncio.get_running_loop()
+            _, connection = await loop.create_connection(make, host, port, **_racing(loop, host))
         connection.prepare(options)
         if scheme == "https":
             await connection.secure(context(), limit_s)
@@ -279,11 +277,21 @@ async def open_async(
         if isinstance(error, TimeoutError):
             raise timeout_error("connect", error) from error
         if isinstance(error, OSError):
-            raise network_error("connect", error) from error
+            raise network_error("connect", _reason(error)) from error
         raise
     return connection
 
 
-def _is_address(host: str) -> bool:
-    """Whether a host is a number, which has one address to try."""
-    return ":" in host or host.replace(".", "").isdigit()
+def _racing(loop: asyncio.AbstractEventLoop, host: str) -> dict[str, Any]:
+    """Have the addresses of a name tried beside each other, where the loop can."""
+    is_number = ":" in host or host.replace(".", "").isdigit()
+    if is_number or not isinstance(loop, asyncio.BaseEventLoop):
+        return {}
+    return {"happy_eyeballs_delay": _EYEBALLS_S}
+
+
+def _reason(error: OSError) -> str:
+    """Say what happened as a thread's socket would: asyncio's own words hide it."""
+    if not error.errno or isinstance(error, ssl.SSLError | socket.gaierror):
+        return str(error)
+    return f"[Errno {error.errno}] {os.strerror(error.errno)}"

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakSet
 
 from langchain_tamma_openai.transport.answer import AsyncAnswer
@@ -55,24 +55,15 @@ class AsyncDirectPool:
         self, origin: Origin, head: bytes, body: bytes, timeouts: Timeouts
     ) -> AsyncAnswer:
         """Send a request and return its answer at the head; see `DirectPool.exchange`."""
-        connection = self._try(origin)
-        if connection is None:
-            connection = await self._wait(origin, timeouts.get("pool"))
+        found = self._try(origin)
+        if found is None:
+            found = await self._wait(origin, timeouts.get("pool"))
+        connection = None
         try:
-            if connection is True:
-                connection = None
-                connection = await open_async(
-                    lambda: AsyncConnection(origin, self._buffer, self._lost),
-                    origin,
-                    self._options,
-                    self._context,
-                    timeouts.get("connect"),
-                )
-                self.streams.add(connection)
-            assert isinstance(connection, AsyncConnection)
+            connection = await self._connect(origin, timeouts) if found is True else found
             message = await connection.exchange(head, body, timeouts)
         except BaseException:
-            self._drop(connection if isinstance(connection, AsyncConnection) else None)
+            self._drop(connection)
             raise
         return AsyncAnswer(connection, message, timeouts, self._put)
 
@@ -94,7 +85,18 @@ class AsyncDirectPool:
 
     # --- which connection ---
 
-    def _try(self, origin: Origin) -> AsyncConnection | bool | None:
+    async def _connect(self, origin: Origin, timeouts: Timeouts) -> AsyncConnection:
+        connection = await open_async(
+            lambda: AsyncConnection(origin, self._buffer, self._lost),
+            origin,
+            self._options,
+            self._context,
+            timeouts.get("connect"),
+        )
+        self.streams.add(connection)
+        return connection
+
+    def _try(self, origin: Origin) -> AsyncConnection | Literal[True] | None:
         """Take a connection that waits, or leave for a new one, which is True; None for neither."""
         connection, given_up = self._idle.take(origin, time.monotonic())
         self._open -= len(given_up)
@@ -110,7 +112,7 @@ class AsyncDirectPool:
             return True
         return connection
 
-    async def _wait(self, origin: Origin, limit_s: float | None) -> AsyncConnection | bool:
+    async def _wait(self, origin: Origin, limit_s: float | None) -> AsyncConnection | Literal[True]:
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:

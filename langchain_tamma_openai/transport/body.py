@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from langchain_tamma_openai.transport.answer import Answer, AnswerBase, AsyncAnswer
 from langchain_tamma_openai.transport.http_library import http_library, transport_errors
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from langchain_tamma_openai.resilience.deadline import Deadline
     from langchain_tamma_openai.transport.timeouts import Timeouts
+
+AnyResponse: TypeAlias = "httpx2.Response | AnswerBase[Any]"
 
 # What a server may still take between its last event and the end of the HTTP message.
 _DRAIN_LIMIT_S = 0.25
@@ -32,7 +34,7 @@ _WORTH_RENEWING = 0.9
 class Reading:
     """Iterates over a streamed body and gives the connection back on the way out."""
 
-    def __init__(self, response: httpx2.Response, deadline: Deadline | None = None) -> None:
+    def __init__(self, response: httpx2.Response | Answer, deadline: Deadline | None = None):
         """Read nothing yet.
 
         Args:
@@ -86,7 +88,7 @@ class AsyncReading:
     for another to close would fail.
     """
 
-    def __init__(self, response: httpx2.Response, deadline: Deadline | None = None) -> None:
+    def __init__(self, response: httpx2.Response | AsyncAnswer, deadline: Deadline | None = None):
         """Read nothing yet; see `Reading`."""
         self._response = response
         self._deadline = deadline
@@ -132,7 +134,7 @@ class _TimedPieces:
             return await anext(self._pieces)
 
 
-def raw_pieces(response: httpx2.Response, deadline: Deadline) -> Iterator[bytes]:
+def raw_pieces(response: httpx2.Response | Answer, deadline: Deadline) -> Iterator[bytes]:
     """Yield a body as it arrives, and let no read wait until long after the deadline.
 
     The HTTP library looks at the limit of a read once, when iteration begins. Iterating anew reads
@@ -156,7 +158,7 @@ def raw_pieces(response: httpx2.Response, deadline: Deadline) -> Iterator[bytes]
             return
 
 
-def read_within(response: httpx2.Response, deadline: Deadline) -> httpx2.Response:
+def read_within(response: httpx2.Response | Answer, deadline: Deadline) -> httpx2.Response:
     """Read a whole answer before the deadline.
 
     Args:
@@ -180,7 +182,7 @@ def read_within(response: httpx2.Response, deadline: Deadline) -> httpx2.Respons
         response.close()
     if isinstance(response, Answer):
         response.content = bytes(body)
-        return response
+        return cast("httpx2.Response", response)
     whole: httpx2.Response = http_library().Response(
         response.status_code,
         headers=response.headers,
@@ -191,7 +193,7 @@ def read_within(response: httpx2.Response, deadline: Deadline) -> httpx2.Respons
     return whole
 
 
-def limit_read(response: httpx2.Response, limit_s: float | None) -> None:
+def limit_read(response: AnyResponse, limit_s: float | None) -> None:
     """Let no single read of a streamed body wait longer than a limit.
 
     Args:
@@ -204,29 +206,29 @@ def limit_read(response: httpx2.Response, limit_s: float | None) -> None:
     timeouts["read"] = limit_s if current is None else min(current, limit_s)
 
 
-def timeouts_of(response: httpx2.Response) -> Timeouts | None:
+def timeouts_of(response: AnyResponse) -> Timeouts | None:
     """Return the limits that reading a body looks at; changing them changes it.
 
     Args:
         response: An answer whose body is still to be read.
     """
     if isinstance(response, AnswerBase):
-        return cast("Timeouts", response.timeouts)
+        return response.timeouts
     timeouts = response.request.extensions.get("timeout")
     return timeouts if isinstance(timeouts, dict) else None
 
 
-def _body(response: httpx2.Response) -> Any:
+def _body(response: httpx2.Response | Answer) -> Any:
     # The stream of a response is typed for both colours.
     return response if isinstance(response, Answer) else response.stream
 
 
-def _has_a_wire(response: httpx2.Response) -> bool:
+def _has_a_wire(response: httpx2.Response | Answer) -> bool:
     """Whether a body comes over a connection."""
     return isinstance(response, Answer) or "network_stream" in response.extensions
 
 
-def _is_worth_draining(response: httpx2.Response) -> bool:
+def _is_worth_draining(response: AnyResponse) -> bool:
     """Whether only the end of the message stands between the connection and its next use."""
     if isinstance(response, AnswerBase):
         return not (response.is_closed or response.is_whole)

@@ -2,14 +2,14 @@
 
 The first request of a kind goes through the SDK and its HTTP client, and what they sent is kept as
 a form. As long as nothing that determines it has changed, requests of that kind are the form with
-another body. Whatever is not plain goes through the SDK as before: a client of the user's own, a
-key that is asked for, hooks, somebody's function in the place of the libraries', a redirect.
+another body. Whatever is not plain goes through the SDK as before: a client of the user's own,
+a key that is asked for, hooks, somebody's function in the place of the libraries', a redirect.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,8 +28,6 @@ from langchain_tamma_openai.transport.timeouts import Timeouts
 from langchain_tamma_openai.transport.untouched import Listeners, sdk_untouched
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     import httpx2
 
     from langchain_tamma_openai.transport.answer import AnswerBase
@@ -38,9 +36,13 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.transport.pools import SharedAsyncTransport, SharedTransport
     from langchain_tamma_openai.transport.send import WireRequest
 
+State = tuple[object, ...]
+
 _ATTRIBUTE = "_tamma_lane"
 _MOST_FORMS = 32
 _KNOWN_OPTIONS = {"max_retries", "headers", "params", "extra_json", "timeout"}
+# What clients note at their first request: that they are open, and the platform.
+_SETTLED_BY_USE = {"_state", "_platform"}
 _STEPS = ("connect", "read", "write", "pool")
 _REDIRECTED = range(300, 400)
 _ERROR = 400
@@ -54,7 +56,7 @@ class Form(NamedTuple):
         url: In full.
         method: Such as `"POST"`.
         head: Request line and headers with blanks; see `head_form`.
-        timeouts: Limits where the request has none of its own.
+        limits_s: Limits of the steps where the request has none of its own.
         takes_cookies: Whether cookies of the client are added.
     """
 
@@ -62,7 +64,7 @@ class Form(NamedTuple):
     url: str
     method: str
     head: bytes
-    timeouts: Timeouts
+    limits_s: tuple[float | None, ...]
     takes_cookies: bool
 
 
@@ -100,7 +102,14 @@ class Prepared(NamedTuple):
 
 
 class Lane:
-    """The forms of one client of the SDK. No I/O: `send` drives it in both colours."""
+    """The forms of one client of the SDK. No I/O: `send` drives it in both colours.
+
+    Attributes:
+        transport: Sends what is prepared.
+        redirected: Whether the server sends requests elsewhere, where the SDK follows.
+    """
+
+    __slots__ = ("_cookies", "_forms", "_http", "_state", "redirected", "transport")
 
     def __init__(
         self, client: Any, http_client: Any, transport: SharedTransport | SharedAsyncTransport
@@ -116,28 +125,27 @@ class Lane:
         self._http = http_client
         self._cookies = CookieLine(http_client)
         self._forms: dict[Hashable, Form] = {}
-        self._state: tuple[object, ...] | None = None
-        self._redirected = False
+        self._state: State | None = None
+        self.redirected = False
         setattr(client, _ATTRIBUTE, self)
 
     # --- before ---
 
-    def prepare(self, client: Any, request: WireRequest) -> Prepared | None:
-        """Make a request ready, or return None where the SDK has to.
+    def depart(self, client: Any, request: WireRequest) -> Departure:
+        """Make a request ready, or find that the SDK has to; see `depart` of this module."""
+        kind = _kind(request)
+        if kind is None or self.redirected or not _sdk_untouched()() or _listeners().want_details:
+            return BY_THE_SDK
+        state = self._current(client)
+        if self._state is not None and self._state != state:
+            self._state = None
+            self._forms.clear()
+        form = self._forms.get(kind)
+        prepared = None if form is None else self._filled(form, request)
+        return Departure(self, client, request, kind, state, prepared)
 
-        Args:
-            client: The SDK's client.
-            request: What to send.
-
-        Raises:
-            TypeError: The body cannot be written.
-            ValueError: The body cannot be written.
-        """
-        form = self._form(client, request)
-        if form is None:
-            return None
-        options = request.options
-        timeouts, read = _timeouts(options.get("timeout"), form)
+    def _filled(self, form: Form, request: WireRequest) -> Prepared:
+        timeouts, read = _timeouts(request.options.get("timeout"), form)
         body = b"" if request.method == "get" else _written(request)
         blanks = {
             b"length": len(body),
@@ -146,49 +154,35 @@ class Lane:
         }
         return Prepared(form, form.head % blanks, body, timeouts, time.perf_counter())
 
-    def _form(self, client: Any, request: WireRequest) -> Form | None:
-        if self._redirected or not self._is_open(client):
-            return None
-        kind = _kind(request)
-        return None if kind is None else self._forms.get(kind)
-
-    def _is_open(self, client: Any) -> bool:
-        """Whether nothing has changed and nobody listens in between."""
-        if not _sdk_untouched()() or _listeners().want_details:
-            return False
-        if self._state == (state := self._current(client)):
-            return True
-        self._forms.clear()
-        self._state = state
-        return False
-
-    def _current(self, client: Any) -> tuple[object, ...]:
+    def _current(self, client: Any) -> State:
         """Return everything that a request is made from, but for the request itself."""
         http = self._http
         return (
-            _copied(vars(client)),
-            _copied(vars(http)),
+            *_copied(vars(client)),
+            *_copied(vars(http)),
+            http.is_closed,
             http.headers.raw,
             any(http.event_hooks.values()),
         )
 
     # --- after ---
 
-    def learn(self, client: Any, request: WireRequest, response: httpx2.Response) -> None:
+    def learn(self, departure: Departure, response: httpx2.Response) -> None:
         """Keep what the SDK has sent, where it is plain.
 
         Args:
-            client: The SDK's client.
-            request: What it was to send.
+            departure: What was found before.
             response: Its answer.
         """
-        kind = _kind(request)
-        self._state = self._current(client)
-        if kind is None or kind in self._forms or len(self._forms) >= _MOST_FORMS:
+        kind, state = departure.kind, departure.state
+        if kind in self._forms or len(self._forms) >= _MOST_FORMS:
             return
-        if not self._is_plain(response):
+        if not self._is_plain(response) or self._current(departure.client) != state:
             return
-        self._forms[kind] = self._learned(request, response.request)
+        if self._state is None or self._state == state:
+            form = self._learned(departure.request, response.request)
+            self._state = state
+            self._forms[kind] = form
 
     def _is_plain(self, response: httpx2.Response) -> bool:
         url = response.request.url
@@ -212,7 +206,7 @@ class Lane:
             str(sent.url),
             sent.method,
             head_form(sent.method.encode(), sent.url.raw_path, headers, blanks),
-            dict(sent.extensions["timeout"]),
+            tuple(map(sent.extensions["timeout"].get, _STEPS)),
             takes_cookies,
         )
 
@@ -245,22 +239,55 @@ class Lane:
             answer.status_code,
             answer.reason_phrase,
         )
-        self._redirected = answer.status_code in _REDIRECTED
-        return answer.status_code < _ERROR and not self._redirected
-
-    @property
-    def redirected(self) -> bool:
-        """Whether the server sends requests elsewhere: the SDK follows."""
-        return self._redirected
+        self.redirected = answer.status_code in _REDIRECTED
+        return answer.status_code < _ERROR and not self.redirected
 
 
-def lane_of(client: object) -> Lane | None:
-    """Find the short way of a client of the SDK, if it has one.
+class Departure(NamedTuple):
+    """What is found before a request is sent.
+
+    Attributes:
+        lane: The client's short way; None where it has none.
+        client: The SDK's client.
+        request: What to send.
+        kind: What it has in common with those that differ in their bodies alone.
+        state: What its client would make it from.
+        prepared: The request, where its form is known; None where the SDK has to send it.
+    """
+
+    lane: Lane | None = None
+    client: Any = None
+    request: Any = None
+    kind: Hashable = None
+    state: State = ()
+    prepared: Prepared | None = None
+
+    def learn(self, response: httpx2.Response) -> None:
+        """Look at what the SDK has sent.
+
+        Args:
+            response: Its answer.
+        """
+        if self.lane is not None:
+            self.lane.learn(self, response)
+
+
+BY_THE_SDK = Departure()
+
+
+def depart(client: object, request: WireRequest) -> Departure:
+    """Make a request ready, or find that the SDK has to.
 
     Args:
-        client: Anything that sends.
+        client: The SDK's client, or whatever the user gave for it.
+        request: What to send.
+
+    Raises:
+        TypeError: The body cannot be written.
+        ValueError: The body cannot be written.
     """
-    return getattr(client, _ATTRIBUTE, None)
+    lane: Lane | None = getattr(client, _ATTRIBUTE, None)
+    return BY_THE_SDK if lane is None else lane.depart(client, request)
 
 
 def sdk_error(error: Exception, prepared: Prepared) -> Exception:
@@ -275,8 +302,8 @@ def sdk_error(error: Exception, prepared: Prepared) -> Exception:
     request = prepared.as_request()
     error.request = request  # type: ignore[attr-defined]  # as the HTTP client itself does
     if isinstance(error, http_library().TimeoutException):
-        return openai.APITimeoutError(request=request)  # type: ignore[arg-type]  # either library's
-    return openai.APIConnectionError(request=request)  # type: ignore[arg-type]
+        return openai.APITimeoutError(request=request)
+    return openai.APIConnectionError(request=request)
 
 
 def timed(response: httpx2.Response, prepared: Prepared) -> httpx2.Response:
@@ -323,11 +350,12 @@ def _written(request: WireRequest) -> bytes:
     return _dumps()(body)
 
 
-def _copied(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _copied(fields: Mapping[str, Any]) -> Iterator[object]:
     """Copy what a later change in place would change."""
-    return {
-        name: dict(value) if isinstance(value, dict) else value for name, value in fields.items()
-    }
+    yield len(fields)
+    for name, value in fields.items():
+        if name not in _SETTLED_BY_USE:
+            yield (dict(value) or None) if isinstance(value, dict) else value
 
 
 def _kind(request: WireRequest) -> Hashable | None:
@@ -363,6 +391,6 @@ def _has_own_read_limit(request: WireRequest, sent: httpx2.Request) -> bool:
 def _timeouts(timeout: Any, form: Form) -> tuple[Timeouts, bytes]:
     """Return the limits of a request, and how its header tells the one for reading."""
     if timeout is None:
-        return form.timeouts.copy(), b""
+        return dict(zip(_STEPS, form.limits_s, strict=True)), b""
     limits = {step: getattr(timeout, step, timeout) for step in _STEPS}
     return limits, str(limits["read"]).encode()

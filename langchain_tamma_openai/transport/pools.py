@@ -236,9 +236,11 @@ class _Shared:
 
     def _key(self, request: httpx2.Request) -> PoolKey:
         proxy = self.proxy_for(request.url)
-        if proxy is None and _http_untouched()():
-            return self._direct_key
-        return PoolKey(proxy, self._socket_options, is_direct=False)
+        if proxy is not None:
+            return PoolKey(proxy, self._socket_options)
+        if not _http_untouched()():
+            return PoolKey(None, self._socket_options, is_direct=False)
+        return self._direct_key
 
 
 class SharedTransport(_Shared):

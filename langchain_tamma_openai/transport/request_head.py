@@ -61,12 +61,10 @@ def request_head(method: bytes, target: bytes, headers: RawHeaders) -> bytes:
 
     try:
         event = h11.Request(method=method, target=target, headers=headers)
-        written = h11.Connection(our_role=h11.CLIENT).send(event)
+        return h11.Connection(our_role=h11.CLIENT).send(event) or b""
     except h11.LocalProtocolError as error:
         refusal: Any = http_library().LocalProtocolError(str(error))
         raise refusal from error
-    assert written is not None
-    return written
 
 
 def head_form(method: bytes, target: bytes, headers: RawHeaders, blanks: set[bytes]) -> bytes:

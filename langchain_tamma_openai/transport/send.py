@@ -15,7 +15,7 @@ from langchain_tamma_openai.checks import check_timeout
 from langchain_tamma_openai.transport.async_direct import async_body_stream
 from langchain_tamma_openai.transport.direct import body_stream
 from langchain_tamma_openai.transport.http_library import http_library, transport_errors
-from langchain_tamma_openai.transport.lanes import Lane, Prepared, lane_of, sdk_error, timed
+from langchain_tamma_openai.transport.lanes import Departure, depart, sdk_error, timed
 
 if TYPE_CHECKING:
     import httpx2
@@ -82,26 +82,24 @@ def send(client: openai.OpenAI, request: WireRequest) -> httpx2.Response:
     Raises:
         openai.OpenAIError: What the SDK raises for the status or the connection.
     """
-    lane = lane_of(client)
-    if lane is not None and (prepared := lane.prepare(client, request)) is not None:
-        if (answer := _take_lane(client, lane, prepared)) is not None:
-            return answer
+    departure = depart(client, request)
+    answer = _take_lane(departure)
+    if answer is not None:
+        return answer
     response = cast("httpx2.Response", _method(client, request)(cast_to=http_library().Response))
-    if lane is not None:
-        lane.learn(client, request, response)
+    departure.learn(response)
     return response
 
 
 async def asend(client: openai.AsyncOpenAI, request: WireRequest) -> httpx2.Response:
     """Send a request and read the whole answer; see `send`."""
-    lane = lane_of(client)
-    if lane is not None and (prepared := lane.prepare(client, request)) is not None:
-        if (answer := await _atake_lane(client, lane, prepared)) is not None:
-            return answer
+    departure = depart(client, request)
+    answer = await _atake_lane(departure)
+    if answer is not None:
+        return answer
     sent = _method(client, request)(cast_to=http_library().Response)
     response = cast("httpx2.Response", await sent)
-    if lane is not None:
-        lane.learn(client, request, response)
+    departure.learn(response)
     return response
 
 
@@ -111,34 +109,33 @@ def open_stream(client: openai.OpenAI, request: WireRequest) -> httpx2.Response:
     Returns:
         The answer: the HTTP library's, or one of ours that `transport.body` reads as well.
     """
-    lane = lane_of(client)
-    if lane is not None and (prepared := lane.prepare(client, request)) is not None:
-        if (answer := _take_lane(client, lane, prepared, streams=True)) is not None:
-            return answer
+    departure = depart(client, request)
+    answer = _take_lane(departure, streams=True)
+    if answer is not None:
+        return answer
     stream_class = _stream_classes()[0]
     stream = _method(client, request)(cast_to=object, stream=True, stream_cls=stream_class)
-    if lane is not None:
-        lane.learn(client, request, stream.response)
+    departure.learn(stream.response)
     return cast("httpx2.Response", stream.response)
 
 
 async def aopen_stream(client: openai.AsyncOpenAI, request: WireRequest) -> httpx2.Response:
     """Send a request and return its answer once the headers are there; see `open_stream`."""
-    lane = lane_of(client)
-    if lane is not None and (prepared := lane.prepare(client, request)) is not None:
-        if (answer := await _atake_lane(client, lane, prepared, streams=True)) is not None:
-            return answer
+    departure = depart(client, request)
+    answer = await _atake_lane(departure, streams=True)
+    if answer is not None:
+        return answer
     stream_class = _stream_classes()[1]
     stream = await _method(client, request)(cast_to=object, stream=True, stream_cls=stream_class)
-    if lane is not None:
-        lane.learn(client, request, stream.response)
+    departure.learn(stream.response)
     return cast("httpx2.Response", stream.response)
 
 
-def _take_lane(
-    client: Any, lane: Lane, prepared: Prepared, *, streams: bool = False
-) -> httpx2.Response | None:
-    """Send a request the short way; None where the SDK has to follow a redirect."""
+def _take_lane(departure: Departure, *, streams: bool = False) -> httpx2.Response | None:
+    """Send a request the short way; None where the SDK has to send it."""
+    lane, prepared = departure.lane, departure.prepared
+    if lane is None or prepared is None:
+        return None
     form = prepared.form
     try:
         answer = lane.transport.exchange(
@@ -157,14 +154,15 @@ def _take_lane(
     except transport_errors() as error:
         raise sdk_error(error, prepared) from error
     if response.is_error:
-        raise client._make_status_error_from_response(response)  # noqa: SLF001 - as the SDK does
+        raise departure.client._make_status_error_from_response(response)  # noqa: SLF001 - as the SDK does
     return response
 
 
-async def _atake_lane(
-    client: Any, lane: Lane, prepared: Prepared, *, streams: bool = False
-) -> httpx2.Response | None:
+async def _atake_lane(departure: Departure, *, streams: bool = False) -> httpx2.Response | None:
     """Send a request the short way; see `_take_lane`."""
+    lane, prepared = departure.lane, departure.prepared
+    if lane is None or prepared is None:
+        return None
     form = prepared.form
     try:
         answer = await lane.transport.exchange(
@@ -183,7 +181,7 @@ async def _atake_lane(
     except transport_errors() as error:
         raise sdk_error(error, prepared) from error
     if response.is_error:
-        raise client._make_status_error_from_response(response)  # noqa: SLF001 - as the SDK does
+        raise departure.client._make_status_error_from_response(response)  # noqa: SLF001 - as the SDK does
     return response
 
 

@@ -26,13 +26,17 @@ _SDK_METHODS = (
     "_process_response",
     "_make_status_error_from_response",
 )
-_HTTP_METHODS = {
+_Names = dict[str, tuple[str, ...]]
+
+_CLIENT_METHODS: _Names = {
     "Client": ("send", "build_request", "_send_single_request"),
     "AsyncClient": ("send", "build_request", "_send_single_request"),
+}
+_TRANSPORT_METHODS: _Names = {
     "HTTPTransport": ("handle_request",),
     "AsyncHTTPTransport": ("handle_async_request",),
 }
-_POOL_METHODS = {
+_POOL_METHODS: _Names = {
     "ConnectionPool": ("handle_request",),
     "AsyncConnectionPool": ("handle_async_request",),
 }
@@ -61,20 +65,25 @@ class Untouched:
         found = [getattr(owner, name, None) for owner, name in self._seats]
         if found != self._known:
             self._known = found
-            self._is_untouched = all(map(_is_original, found))
+            self._is_untouched = all(map(_is_original, self._seats, found))
         return self._is_untouched
 
 
-def _is_original(function: object) -> bool:
+def _is_original(seat: Seat, function: object) -> bool:
+    """Whether a function was written where its class was, and stands there undecorated."""
     if function is None:
         return True  # another version of the library, which does without
     if not isinstance(function, FunctionType) or hasattr(function, "__wrapped__"):
         return False
+    library = seat[0].__module__.partition(".")[0]
     home = sys.modules.get(function.__module__)
-    return getattr(home, "__file__", None) == function.__code__.co_filename
+    return (
+        function.__module__.partition(".")[0] == library
+        and getattr(home, "__file__", None) == function.__code__.co_filename
+    )
 
 
-def _seats_of(module: Any, names: dict[str, tuple[str, ...]]) -> list[Seat]:
+def _seats_of(module: Any, names: _Names) -> list[Seat]:
     return [
         (owner, method)
         for name, methods in names.items()
@@ -87,10 +96,7 @@ def http_untouched() -> Untouched:
     """Make the question whether the HTTP library itself would send a request."""
     library = http_library()
     pools = sys.modules.get(library.__name__.replace("httpx", "httpcore"))
-    only_transports = {
-        name: _HTTP_METHODS[name] for name in ("HTTPTransport", "AsyncHTTPTransport")
-    }
-    return Untouched([*_seats_of(library, only_transports), *_seats_of(pools, _POOL_METHODS)])
+    return Untouched([*_seats_of(library, _TRANSPORT_METHODS), *_seats_of(pools, _POOL_METHODS)])
 
 
 def sdk_untouched() -> Untouched:
@@ -100,7 +106,13 @@ def sdk_untouched() -> Untouched:
     library = http_library()
     pools = sys.modules.get(library.__name__.replace("httpx", "httpcore"))
     sdk = [(owner, name) for owner in (openai.OpenAI, openai.AsyncOpenAI) for name in _SDK_METHODS]
-    return Untouched([*sdk, *_seats_of(library, _HTTP_METHODS), *_seats_of(pools, _POOL_METHODS)])
+    return Untouched(
+        [
+            *sdk,
+            *_seats_of(library, _CLIENT_METHODS | _TRANSPORT_METHODS),
+            *_seats_of(pools, _POOL_METHODS),
+        ]
+    )
 
 
 class Listeners:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 from langchain_tamma_openai.pricing_cost import Cost
@@ -36,6 +37,8 @@ _COARSE = {
     "output_audio": "output",
 }
 _NOTHING = Decimal(0)
+_FLOAT = Decimal("1e-11")
+"""What adding binary fractions up may change."""
 _Key = tuple[Span, str | None, str | None]
 
 
@@ -49,10 +52,11 @@ class Account:
         tier: None where the file is not split by tier.
         kinds: The kinds of tokens that the file tells apart.
         billed: The provider's amounts by kind.
-        slack: By how much each may be off.
+        lines: The amounts that these are sums of.
         recorded: The ledger's amounts by kind.
         calls: Those of the ledger.
         unseen: Calls of the ledger whose answers were never seen.
+        rounding: How the amounts of the file are rounded.
     """
 
     span: Span
@@ -60,22 +64,22 @@ class Account:
     tier: str | None
     kinds: tuple[str, ...]
     billed: dict[str, Decimal] = field(default_factory=dict)
-    slack: dict[str, Decimal] = field(default_factory=dict)
+    lines: dict[str, list[Decimal]] = field(default_factory=dict)
     recorded: dict[str, Decimal] = field(default_factory=dict)
     calls: list[LedgerCall] = field(default_factory=list)
     unseen: list[LedgerCall] = field(default_factory=list)
+    rounding: Rounding | None = None
 
-    def bill(self, kind: str, usd: Decimal, slack: Decimal) -> None:
+    def bill(self, kind: str, usd: Decimal) -> None:
         """Count what the provider has.
 
         Args:
             kind: Of token.
             usd: The amount.
-            slack: By how much it may be off.
         """
         place = self.place(kind)
         self.billed[place] = add_exactly(self.billed.get(place, _NOTHING), usd)
-        self.slack[place] = add_exactly(self.slack.get(place, _NOTHING), slack)
+        self.lines.setdefault(place, []).append(usd)
 
     def add(self, call: LedgerCall) -> None:
         """Count a call of the ledger."""
@@ -134,7 +138,8 @@ class Account:
         Args:
             kind: Of token.
         """
-        return self.slack.get(kind, _NOTHING) + Decimal("1e-11")
+        lines = () if self.rounding is None else map(self.rounding.slack, self.lines.get(kind, ()))
+        return sum(lines, _FLOAT)
 
     def distance(self) -> float:
         """How far the two sides are apart."""
@@ -150,18 +155,26 @@ class AmountMatch:
         notes: What was allowed for.
     """
 
-    def __init__(self, rows: Sequence[Row], calls: Iterable[LedgerCall], pricer: Pricer) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        calls: Iterable[LedgerCall],
+        pricer: Pricer,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> None:
         """Put both sides into accounts.
 
         Args:
             rows: The provider's.
             calls: Those of the ledger.
             pricer: Knows prices.
+            start: First moment that the file is about; that of its first bucket when left out.
+            end: First moment after it; that after its last bucket when left out.
         """
         listed = list(calls)
         self._pricer = pricer
-        self._spans = Spans(rows)
-        self._rounding = Rounding(row.usd for row in rows if row.usd is not None)
+        self._spans = Spans(rows, start, end)
         self._others: dict[str, list[Row]] = defaultdict(list)
         self._foreign = [row for row in rows if row.foreign is not None]
         items = self._items(rows, {call.model for call in listed if call.model is not None})
@@ -169,6 +182,7 @@ class AmountMatch:
         self._by_tier = any(item is not None and item.tier is not None for _, item in items)
         self._kinds = self._kinds_of(items, listed)
         self._accounts: dict[_Key, Account] = {}
+        self._rounding: Rounding | None = None
         self._fill(items, listed)
         self.matched = 0
 
@@ -215,13 +229,31 @@ class AmountMatch:
                 tier = None if item is None else item.tier
                 account = self._account(span, model, tier or STANDARD)
                 kind = ALL if item is None else item.kind
-                account.bill(kind, row.usd, self._rounding.slack(row.usd))
+                account.bill(kind, row.usd)
         shifts = Shifts(self._home)
         for call in calls:
             shifts.put(call, self._spans.homes(call))
+        self._find_rounding(calls)
         shifts.settle()
         self.notes = shift_note(shifts.moved)
         self.compared = [call for each in self._accounts.values() for call in each.calls]
+
+    def _find_rounding(self, calls: Iterable[LedgerCall]) -> None:
+        lines = [
+            (account, kind, each)
+            for account in self._accounts.values()
+            for kind, each in account.lines.items()
+        ]
+        pairs = (
+            (each[0], account.recorded.get(kind, _NOTHING))
+            for account, kind, each in lines
+            if len(each) == 1
+        )
+        amounts = (usd for _, _, each in lines for usd in each)
+        smallest = min((call.usd for call in calls if call.usd), default=None)
+        self._rounding = Rounding(amounts, pairs, smallest)
+        for account in self._accounts.values():
+            account.rounding = self._rounding
 
     def _home(self, call: LedgerCall, span: Span) -> Account:
         return self._account(span, call.model if self._by_model else None, call.tier)
@@ -229,7 +261,7 @@ class AmountMatch:
     def _account(self, span: Span, model: str | None, tier: str) -> Account:
         key = (span, model, tier if self._by_tier else None)
         if key not in self._accounts:
-            self._accounts[key] = Account(*key, self._kinds)
+            self._accounts[key] = Account(*key, self._kinds, rounding=self._rounding)
         return self._accounts[key]
 
     # --- what differs ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ from langchain_tamma_openai.wire.usage import TokenUsage
 
 _NEAR = timedelta(minutes=10)
 _DAY = timedelta(days=1)
+_MEANINGLESS = 3
+"""An id that so many calls have names none of them."""
 
 
 class CallMatch:
@@ -29,18 +32,26 @@ class CallMatch:
         compared: The calls of the ledger that the file is about.
     """
 
-    def __init__(self, rows: Sequence[Row], calls: Iterable[LedgerCall], pricer: Pricer) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        calls: Iterable[LedgerCall],
+        pricer: Pricer,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> None:
         """Take both sides.
 
         Args:
             rows: The provider's calls.
             calls: Those of the ledger.
             pricer: Knows prices.
+            start: First moment that the file is about; that of its first day when left out.
+            end: First moment after it; that after its last day when left out.
         """
-        self._rows = rows
         self._pricer = pricer
-        self._rounding = Rounding(row.usd for row in rows if row.usd is not None)
-        self._pairs = _Pairs(rows, calls)
+        self._pairs = _Pairs(rows, calls, start, end)
+        self._rounding = self._pairs.rounding()
         self.compared = self._pairs.compared
         self.matched = 0
         self.notes: list[str] = []
@@ -113,7 +124,8 @@ class CallMatch:
         is_told_apart = self._lead_to_the_bill(amounts, row, call)
         if not is_told_apart:
             # Then the first cause gets the whole difference.
-            amounts = [call.usd, *[self._billed(row, call)] * len(kinds)]
+            recorded = call.usd if call.is_known else Decimal(0)
+            amounts = [recorded, *[self._billed(row, call)] * len(kinds)]
         for (kind, detail, _), before, after in zip(kinds, amounts, amounts[1:], strict=False):
             yield self._drift(kind, row, call, (after, before), detail)
         if is_told_apart or not kinds:
@@ -165,10 +177,11 @@ class CallMatch:
             for tier in TIERS:
                 if tier != call.tier and self._costs(row, call, billed, tier=tier):
                     return self._of_tier(row, call, billed, expected, tier)
-        if row.usd is not None and self._costs(row, call, billed, regional=not call.is_regional):
+        is_known = self._costs(row, call, billed)
+        is_paid_by_amount = row.usd is not None and not is_known
+        if is_paid_by_amount and self._costs(row, call, billed, regional=not call.is_regional):
             kind, detail = DriftKind.REGIONAL_UPLIFT, "the amount is that of a region"
             return self._drift(kind, row, call, (billed, expected), detail)
-        is_known = self._costs(row, call, billed)
         detail = f"billed ${billed:f}, recorded ${call.usd:f}"
         more = "; the prices known today agree with the bill" if is_known else ""
         return self._drift(DriftKind.STALE_PRICE, row, call, (billed, expected), detail + more)
@@ -280,7 +293,13 @@ class _Pairs:
         compared: Calls that the file is about.
     """
 
-    def __init__(self, rows: Sequence[Row], calls: Iterable[LedgerCall]) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        calls: Iterable[LedgerCall],
+        start: datetime | None,
+        end: datetime | None,
+    ) -> None:
         self._calls = list(calls)
         self.found: list[tuple[Row, LedgerCall]] = []
         self.repeated: list[tuple[Row, LedgerCall]] = []
@@ -289,7 +308,8 @@ class _Pairs:
         self._names = Counter(name for call in self._calls for name in call.ids)
         self._by_id(rows)
         self._by_likeness()
-        first, last = _days(rows)
+        days = _days(rows)
+        first, last = start or days[0], end or days[1]
         self.left = [
             call
             for call in self._calls
@@ -302,65 +322,83 @@ class _Pairs:
 
     def is_twice(self, call: LedgerCall) -> bool:
         """Whether the ledger has another call with the same id."""
-        return any(self._names[name] > 1 for name in call.ids)
+        return any(1 < self._names[name] < _MEANINGLESS for name in call.ids)
+
+    def rounding(self) -> Rounding:
+        """Look at how the amounts of calls that agree otherwise are rounded."""
+        pairs = ((row.usd, call.usd) for row, call in self.found if not _Steps(row, call).is_other)
+        known = [(billed, usd) for billed, usd in pairs if billed is not None and usd is not None]
+        smallest = min((usd for _, usd in known if usd), default=None)
+        return Rounding((billed for billed, _ in known), known, smallest)
 
     def _by_id(self, rows: Sequence[Row]) -> None:
-        by_id: dict[str, LedgerCall] = {}
+        by_id: dict[str, list[LedgerCall]] = defaultdict(list)
         runs: dict[str, list[LedgerCall]] = defaultdict(list)
         for call in self._calls:
             runs[str(call.run_id)].append(call)
             for name in call.ids:
-                by_id.setdefault(name, call)
+                if self._names[name] < _MEANINGLESS:
+                    by_id[name].append(call)
         partners: dict[str, LedgerCall] = {}
         for row in rows:
-            names = [name for name in row.ids if name in by_id or name in runs]
-            run = next((name for name in names if name in runs), None)
+            run = next((name for name in row.ids if name in runs), None)
+            known = next((name for name in row.ids if name in by_id), None)
             if run is not None:
-                call = partners.setdefault(run, merged(runs[run]))
-                parts = runs[run]
-            elif names:
-                call = by_id[names[0]]
-                parts = [call]
+                partner = partners.setdefault(run, merged(runs[run]))
+                self._pair(row, [partner], runs[run])
+            elif known is not None:
+                self._pair(row, by_id[known])
             else:
                 self.unknown.append(row)
-                continue
-            if id(call) in self._taken:
-                self.repeated.append((row, call))
-            else:
-                self._taken.update((id(call), *map(id, parts)))
-                self.found.append((row, call))
+
+    def _pair(
+        self, row: Row, calls: Sequence[LedgerCall], parts: Sequence[LedgerCall] = ()
+    ) -> None:
+        """Pair a row with the first call of its id that has no row yet."""
+        call = next((each for each in calls if id(each) not in self._taken), None)
+        if call is None:
+            self.repeated.append((row, calls[0]))
+        else:
+            self._taken.update((id(call), *map(id, parts)))
+            self.found.append((row, call))
 
     def _by_likeness(self) -> None:
         """Pair rows and calls that cannot be told by an id, where all else is the same."""
-        is_foreign = not self.found  # the file has names of its own
+        is_open = not self.found or any(self._is_nameless(row) for row in self.unknown)
         shelves: dict[tuple[object, ...], list[LedgerCall]] = defaultdict(list)
-        for call in self._calls:
-            if id(call) not in self._taken and (is_foreign or not call.ids or self._is_nameless):
-                shelves[call.model, call.tokens.input_tokens, call.tokens.output_tokens].append(
-                    call
-                )
+        for call in sorted(self._calls, key=_began):
+            if id(call) not in self._taken and (is_open or not call.ids):
+                key = (call.model, call.tokens.input_tokens, call.tokens.output_tokens)
+                shelves[key].append(call)
         rows, self.unknown = self.unknown, []
         for row in rows:
-            call = self._like(row, shelves)
-            if call is None:
+            like = None if row.tokens is None else _taken_from(row, row.tokens, shelves)
+            if like is None:
                 self.unknown.append(row)
             else:
-                self._taken.add(id(call))
-                self.found.append((row, call))
+                self._taken.add(id(like))
+                self.found.append((row, like))
 
-    @property
-    def _is_nameless(self) -> bool:
-        return any(not row.ids for row in self.unknown)
+    def _is_nameless(self, row: Row) -> bool:
+        """Whether a row has no id, or one that many calls have."""
+        return not row.ids or any(name in self._names for name in row.ids)
 
-    def _like(
-        self, row: Row, shelves: dict[tuple[object, ...], list[LedgerCall]]
-    ) -> LedgerCall | None:
-        if row.tokens is None:
-            return None
-        key = (row.model, row.tokens.input_tokens, row.tokens.output_tokens)
-        free = [call for call in shelves.get(key, ()) if id(call) not in self._taken]
-        near = [call for call in free if _is_near(row, call)]
-        return min(near, key=lambda call: _apart(row, call), default=None)
+
+def _began(call: LedgerCall) -> datetime:
+    return call.started_at
+
+
+def _taken_from(
+    row: Row, tokens: TokenUsage, shelves: dict[tuple[object, ...], list[LedgerCall]]
+) -> LedgerCall | None:
+    """Take the call of the same model and tokens that is nearest in time."""
+    shelf = shelves.get((row.model, tokens.input_tokens, tokens.output_tokens), [])
+    middle = 0 if row.start is None else bisect_left(shelf, row.start, key=_began)
+    places = [place for place in (middle - 1, middle) if 0 <= place < len(shelf)]
+    near = [place for place in places if _is_near(row, shelf[place])]
+    if not near:
+        return None
+    return shelf.pop(min(near, key=lambda place: _apart(row, shelf[place])))
 
 
 def _is_near(row: Row, call: LedgerCall) -> bool:

@@ -77,7 +77,7 @@ class Explainer:
         if exact:
             yield from exact
         elif not self._is_nothing(account, goal):
-            yield self._unnamed(account, goal)
+            yield from self._unnamed(account, goal)
 
     # --- prices ---
 
@@ -220,15 +220,25 @@ class Explainer:
 
     # --- what does not ---
 
-    def _unnamed(self, account: Account, goal: Vector) -> Drift:
+    def _unnamed(self, account: Account, goal: Vector) -> Iterator[Drift]:
         """Say which side has more, where the file has no calls to name them by."""
+        kind, calls = _unnamed_kind(account, goal)
+        if kind is not None:
+            yield self._sum(account, kind, goal, calls)
+            return
+        more = tuple(max(usd, 0) for usd in goal)
+        yield self._sum(account, DriftKind.MISSING_IN_LEDGER, more)
+        yield self._sum(account, DriftKind.MISSING_AT_PROVIDER, _minus(goal, more))
+
+    @staticmethod
+    def _sum(
+        account: Account, kind: DriftKind, goal: Vector, calls: Sequence[LedgerCall] = ()
+    ) -> Drift:
         usd = _usd(goal)
-        kind, calls = _unnamed_kind(account, goal, usd)
-        is_more = usd > 0
         return Drift(
             kind,
-            provider_usd=usd if is_more else Decimal(0),
-            ledger_usd=Decimal(0) if is_more else -usd,
+            provider_usd=max(usd, Decimal(0)),
+            ledger_usd=max(-usd, Decimal(0)),
             model=account.model,
             service_tier=account.tier,
             recorded_tier=account.tier,
@@ -243,18 +253,27 @@ class Explainer:
         return all(abs(a) <= most for a, most in zip(goal, _slack(account), strict=True))
 
 
-def _unnamed_kind(
-    account: Account, goal: Vector, usd: Decimal
-) -> tuple[DriftKind, list[LedgerCall]]:
+def _unnamed_kind(account: Account, goal: Vector) -> tuple[DriftKind | None, Sequence[LedgerCall]]:
+    """Name what a sum is likely about; None for calls that either side lacks."""
     guesses = [call for call in account.calls if call.is_estimate]
     worth = sum_exactly(call.usd for call in guesses if call.usd is not None)
-    if guesses and abs(usd) <= worth:
+    if guesses and abs(_usd(goal)) <= worth:
         return DriftKind.ESTIMATED_RECORD, guesses
+    if _is_other_tokens(account, goal):
+        return DriftKind.TOKEN_MISMATCH, ()
     sign = _sign(goal, _slack(account))
     if sign == 1 and account.unseen:
         return DriftKind.ESTIMATED_RECORD, account.unseen
     kinds = {1: DriftKind.MISSING_IN_LEDGER, -1: DriftKind.MISSING_AT_PROVIDER}
-    return kinds.get(sign, DriftKind.TOKEN_MISMATCH), []
+    return kinds.get(sign), ()
+
+
+def _is_other_tokens(account: Account, goal: Vector) -> bool:
+    """Whether only input or only output differs, as no whole call would make them differ."""
+    parts = list(zip(account.kinds, goal, _slack(account), strict=True))
+    sides = {kind.startswith("output") for kind in account.kinds}
+    differ = {kind.startswith("output") for kind, a, most in parts if abs(a) > most}
+    return bool(account.calls) and len(sides) > 1 and len(differ) == 1
 
 
 def _detail(account: Account, goal: Vector) -> str:

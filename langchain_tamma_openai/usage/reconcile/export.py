@@ -158,7 +158,11 @@ def _form(rows: Sequence[Row]) -> Form:
     """Tell calls from buckets: they have ids, or at least moments to the second."""
     if any(row.end is None and row.ids for row in rows):
         return "calls"
-    if not any(row.tokens is not None for row in rows):
+    usage = next((row for row in rows if row.tokens is not None), None)
+    costs = next((row for row in rows if row.tokens is None and row.usd is not None), None)
+    if usage is not None and costs is not None:
+        refuse(costs.place, f"it holds costs, and {usage.place} usage; compare one after the other")
+    if costs is not None:
         return "costs"
     is_bucket = any(row.end is not None or row.requests is not None for row in rows)
     moments = [row.start for row in rows if row.start is not None]
@@ -177,8 +181,11 @@ def _row(raw: Raw, place: str) -> Row | None:
     usd, foreign = _amount(raw, place)
     line_item = _text(raw, _LINE_ITEMS)
     ids = _ids(raw)
+    end = _time(raw, _ENDS, place)
     if usd is None and foreign is None and (tokens is None or (ids and not tokens.total_tokens)):
-        return None  # a bucket in which nothing was used, or a call that was refused
+        if end is None:
+            return None  # a call that was refused
+        tokens = None  # a bucket in which nothing was used
     start = _time(raw, _TIMES, place)
     if start is None and not ids:
         refuse(place, f"it has no time; one of {', '.join(_TIMES)} is needed")
@@ -186,7 +193,7 @@ def _row(raw: Raw, place: str) -> Row | None:
     is_batch_tier = tier is not None and tier_of(tier) == BATCH
     return Row(
         start=start,
-        end=_time(raw, _ENDS, place),
+        end=end,
         ids=ids,
         model=model_of(_text(raw, _MODELS)),
         tier=None if tier is None or is_batch_tier else tier_of(tier),
@@ -244,10 +251,10 @@ def _amount(raw: Raw, place: str) -> tuple[Decimal | None, str | None]:
         if isinstance(nested := raw.get(name), Mapping):
             value = nested.get("value", nested.get("total_usd", nested.get("total_cost")))
             raw = {"amount_value": value, "amount_currency": nested.get("currency")}
-    name = next((name for name in _AMOUNTS if raw.get(name) is not None), None)
-    if name is None:
+    found = next((each for each in _AMOUNTS if raw.get(each) is not None), None)
+    if found is None:
         return None, None
-    amount = _decimal(raw[name], name, place)
+    amount = _decimal(raw[found], found, place)
     currency = (_text(raw, _CURRENCIES) or "usd").upper()
     return (amount, None) if currency == "USD" else (None, f"{amount:f} {currency}")
 

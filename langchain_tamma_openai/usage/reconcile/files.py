@@ -46,8 +46,6 @@ class Lines:
         """Give each line with its place in the source."""
         self.is_partial = False
         if isinstance(self._source, Sequence) and not isinstance(self._source, str):
-            if not self._source:
-                refuse("source", "it is empty")
             for number, each in enumerate(self._source):
                 yield from self._of(each, f"input[{number}]")
         else:
@@ -137,6 +135,8 @@ def shown(value: object) -> str:
 
 def _bucket(bucket: Raw, results: list[object], place: str) -> Iterator[tuple[str, Raw]]:
     times = {name: value for name, value in bucket.items() if "time" in name or "date" in name}
+    if not results and times:
+        yield place, times
     for number, each in enumerate(results):
         if not isinstance(each, Mapping):
             refuse(f"{place}.results[{number}]", f"got {type(each).__name__}, not an object")

@@ -101,8 +101,10 @@ def _call(
     *,
     is_known: bool = True,
 ) -> LedgerCall:
-    is_attempt = isinstance(attempt, AttemptRecord)
-    is_guess = attempt.measurement is Measurement.ESTIMATED if is_attempt else record.estimated
+    is_guess, base_url = record.estimated, None
+    if isinstance(attempt, AttemptRecord):
+        is_guess = attempt.measurement is Measurement.ESTIMATED
+        base_url = attempt.base_url
     return LedgerCall(
         run_id=record.run_id,
         ids=tuple(each for each in (attempt.response_id, attempt.request_id) if each),
@@ -113,7 +115,7 @@ def _call(
         tokens=tokens,
         cost=attempt.cost,
         is_estimate=is_guess,
-        is_regional=is_attempt and is_regional(attempt.base_url),
+        is_regional=is_regional(base_url),
         is_known=is_known,
     )
 

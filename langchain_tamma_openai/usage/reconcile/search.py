@@ -49,7 +49,7 @@ class Sums:
         number = len(self._vectors)
         if 0 < size <= LARGEST:
             yield from self._search(goal, size, 0)
-        elif 0 <= number - size <= LARGEST:
+        elif 0 < size <= number <= size + LARGEST:
             yield from self._all_but(goal, number - size)
 
     def _all_but(self, goal: Vector, left_out: int) -> Iterator[list[int]]:

@@ -13,10 +13,11 @@ from langchain_tamma_openai.usage.reconcile.export import Row
 from langchain_tamma_openai.usage.reconcile.ledger import LedgerCall
 
 Span = tuple[datetime, datetime]
-_SKEW = timedelta(minutes=2)
+_SKEW = timedelta(seconds=5)
 """The clocks of both sides may differ by so much."""
 _MOST_MOVES = 40
 _LARGEST_SHIFT = 3
+_MOST_EMPTY = 10_000
 
 
 class Cell(Protocol):
@@ -49,15 +50,20 @@ def span_of(row: Row) -> Span | None:
 
 
 class Spans:
-    """The buckets of a file, in order."""
+    """The buckets of a file, in order; days that it leaves out are buckets without usage."""
 
-    def __init__(self, rows: Iterable[Row]) -> None:
+    def __init__(
+        self, rows: Iterable[Row], start: datetime | None = None, end: datetime | None = None
+    ) -> None:
         """Find them.
 
         Args:
             rows: The lines of the file.
+            start: First moment that the file is about; that of its first bucket when left out.
+            end: First moment after it; that after its last bucket when left out.
         """
-        self._spans = sorted({span for row in rows if (span := span_of(row)) is not None})
+        found = sorted({span for row in rows if (span := span_of(row)) is not None})
+        self._spans = _without_gaps(found, start, end)
         self._starts = [span[0] for span in self._spans]
 
     def find(self, moment: datetime) -> Span | None:
@@ -82,6 +88,32 @@ class Spans:
         found = [self.find(moment) for moment in moments]
         found += [span for moment in skewed if (span := self.find(moment)) is not None]
         return list(dict.fromkeys(found))
+
+
+def _without_gaps(
+    found: Sequence[Span], start: datetime | None, end: datetime | None
+) -> list[Span]:
+    """Put empty buckets where a file has none."""
+    if not found:
+        return [] if start is None or end is None else [(start, end)]
+    widths = [last - first for first, last in found if last > first]
+    width = min(widths, default=timedelta(days=1))
+    spans: list[Span] = []
+    first = found[0][0]
+    for _ in range(_MOST_EMPTY):
+        if start is None or first - width < start:
+            break
+        first -= width
+    for span in [*found, (end or found[-1][1], found[-1][1])]:
+        for _ in range(_MOST_EMPTY):
+            if first + width > span[0]:
+                break
+            spans.append((first, first + width))
+            first += width
+        if span[1] > span[0]:
+            spans.append(span)
+            first = max(first, span[1])
+    return spans
 
 
 class Move(NamedTuple):
@@ -123,14 +155,15 @@ class Shifts:
         self._moves += [Move(call, first, other) for other in others]
 
     def settle(self) -> None:
-        """Move calls where that makes buckets agree, or brings two of them nearer."""
+        """Move calls where that makes buckets agree, or brings them nearer."""
         for moves in self._by_cell():
             sizes = range(1, _LARGEST_SHIFT + 1) if len(moves) <= _MOST_MOVES else (1,)
             chosen = (each for size in sizes for each in combinations(moves, size))
             any(self._made(each, self._all_agree) for each in chosen)
         for move in self._moves:
             if move.source is not None and move.target is not None:
-                self._made((move,), _Nearer(_sum(self._both(move))))
+                is_late = move.target[0] <= move.call.ended_at
+                self._made((move,), _Nearer(_sum(self._both(move)), is_late))
 
     def _by_cell(self) -> Iterator[list[Move]]:
         """Give the moves that touch each bucket that does not agree."""
@@ -175,12 +208,17 @@ class Shifts:
 
 @dataclass(frozen=True, slots=True)
 class _Nearer:
-    """Whether buckets are nearer to each other than before."""
+    """Whether the sides are nearer to each other than before.
+
+    Where only clocks may differ, one of the buckets has to agree as well.
+    """
 
     before: float
+    is_enough: bool
 
     def __call__(self, cells: Sequence[Cell]) -> bool:
-        return _sum(cells) < self.before
+        is_nearer = _sum(cells) < self.before
+        return is_nearer and (self.is_enough or any(cell.agrees() for cell in cells))
 
 
 def _sum(cells: Iterable[Cell]) -> float:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from operator import attrgetter
+from typing import Any
 from uuid import UUID
 
 from langchain_tamma_openai.usage.drafts import Kept, RecordDraft, made
@@ -53,7 +54,7 @@ class MemoryStore:
         if excess > 0:
             self._count_dropped(excess)
 
-    def keep(self, draft: RecordDraft) -> None:
+    def keep(self, draft: RecordDraft[Any]) -> None:
         """Keep a run whose record is made when it is asked for.
 
         Args:

@@ -69,12 +69,17 @@ class SqlStore:
         self._location = location
         self._engine = make_engine(location, busy_timeout_s=busy_timeout_s, is_durable=is_durable)
         self._has_decimals = location.kind != "sqlite"
+        self._mark = "%s" if self._has_decimals else "?"
         self._tables = ledger_tables(has_decimals=self._has_decimals)
         columns = run_columns(has_decimals=self._has_decimals)
         insert_runs = self._insert_sql(self._tables.runs, columns)
         self._insert_runs = f"{insert_runs} ON CONFLICT (run_id) DO NOTHING"
         self._insert_attempts = self._insert_sql(self._tables.attempts, ATTEMPT_COLUMNS)
         self._insert_tags = self._insert_sql(self._tables.tags, TAG_COLUMNS)
+        # As texts: the statements of every batch take longer to build than to run.
+        runs, mark = self._tables.runs.name, self._mark
+        self._last_seq = f"SELECT max(seq) FROM {runs}"  # noqa: S608 - names of our own
+        self._stored_seqs = f"SELECT seq FROM {runs} WHERE seq BETWEEN {mark} AND {mark}"  # noqa: S608 - names of our own
         self._write_lock = threading.Lock()
         self._is_held = False
         self._writer: Connection | None = None
@@ -225,8 +230,7 @@ class SqlStore:
             writer.close()
 
     def _insert_sql(self, table: Table, columns: Sequence[str]) -> str:
-        mark = "%s" if self._has_decimals else "?"
-        marks = ", ".join([mark] * len(columns))
+        marks = ", ".join([self._mark] * len(columns))
         return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names of our own
 
     def _insert(self, rows: Sequence[RunRows]) -> None:
@@ -254,14 +258,13 @@ class SqlStore:
             numbers = func.generate_series(1, number).table_valued("n")
             chosen = select(self._tables.sequence.next_value()).select_from(numbers)
             return list(connection.scalars(chosen))
-        last = connection.scalar(select(func.max(self._tables.runs.c.seq))) or 0
+        last = connection.exec_driver_sql(self._last_seq).scalar() or 0
         return list(range(last + 1, last + 1 + number))
 
     def _stored(self, connection: Connection, seqs: Sequence[int]) -> set[int]:
         """Tell which of the new numbers are in the table now: the runs that were not known."""
-        seq = self._tables.runs.c.seq
-        found = connection.scalars(select(seq).where(seq.between(min(seqs), max(seqs))))
-        return set(seqs).intersection(found)
+        found = connection.exec_driver_sql(self._stored_seqs, (min(seqs), max(seqs)))
+        return set(seqs).intersection(found.scalars())
 
     def _attempts(self, connection: Connection, seqs: Sequence[int]) -> dict[int, list[NamedRow]]:
         rows = _named(connection.execute(attempts_of(self._tables, seqs)))
