@@ -12,6 +12,18 @@ from langchain_tamma_openai._version import __version__
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.adaptive import AdaptiveChoice, AdaptiveParameters
+    from langchain_tamma_openai.batch_run.problems import BatchConflictError, BatchInputError
+    from langchain_tamma_openai.batch_run.progress import BatchProgress, BatchSummary
+    from langchain_tamma_openai.batch_run.run import BatchRun
+    from langchain_tamma_openai.batches.answers import BatchResult
+    from langchain_tamma_openai.batches.errors import (
+        BatchAnswerMissingError,
+        BatchCancelledError,
+        BatchExpiredError,
+    )
+    from langchain_tamma_openai.batches.job import BatchJob, asubmit_batch, submit_batch
+    from langchain_tamma_openai.batches.status import BatchProblem, BatchState, BatchStatus
+    from langchain_tamma_openai.batches.store import BatchStore
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
     from langchain_tamma_openai.chunk_buffer import ChunkBuffer
     from langchain_tamma_openai.config import TammaOpenAIConfig
@@ -134,6 +146,12 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.usage.export import export_records
     from langchain_tamma_openai.usage.logs import UsageLog
     from langchain_tamma_openai.usage.otel import OpenTelemetryCallbackHandler
+    from langchain_tamma_openai.usage.reconcile import (
+        Drift,
+        DriftKind,
+        Reconciliation,
+        reconcile,
+    )
     from langchain_tamma_openai.usage.record import (
         AttemptOutcome,
         AttemptRecord,
@@ -142,12 +160,22 @@ if TYPE_CHECKING:
         RunStatus,
         UsageRecord,
     )
+    from langchain_tamma_openai.usage.report.data import UsageReport
+    from langchain_tamma_openai.usage.report.gather import ausage_report, usage_report
     from langchain_tamma_openai.usage.summary import UsageSummary
     from langchain_tamma_openai.usage.totals import UsageTotals
     from langchain_tamma_openai.usage.tracker import UsageTracker
 
 _HOMES = {
     "adaptive": ("AdaptiveChoice", "AdaptiveParameters"),
+    "batch_run.problems": ("BatchConflictError", "BatchInputError"),
+    "batch_run.progress": ("BatchProgress", "BatchSummary"),
+    "batch_run.run": ("BatchRun",),
+    "batches.answers": ("BatchResult",),
+    "batches.errors": ("BatchAnswerMissingError", "BatchCancelledError", "BatchExpiredError"),
+    "batches.job": ("BatchJob", "asubmit_batch", "submit_batch"),
+    "batches.status": ("BatchProblem", "BatchState", "BatchStatus"),
+    "batches.store": ("BatchStore",),
     "chat_models.base": ("ChatTammaOpenAI",),
     "chunk_buffer": ("ChunkBuffer",),
     "config": ("TammaOpenAIConfig",),
@@ -248,6 +276,7 @@ _HOMES = {
     "usage.export": ("export_records",),
     "usage.logs": ("UsageLog",),
     "usage.otel": ("OpenTelemetryCallbackHandler",),
+    "usage.reconcile": ("Drift", "DriftKind", "Reconciliation", "reconcile"),
     "usage.record": (
         "AttemptOutcome",
         "AttemptRecord",
@@ -256,6 +285,8 @@ _HOMES = {
         "RunStatus",
         "UsageRecord",
     ),
+    "usage.report.data": ("UsageReport",),
+    "usage.report.gather": ("ausage_report", "usage_report"),
     "usage.summary": ("UsageSummary",),
     "usage.totals": ("UsageTotals",),
     "usage.tracker": ("UsageTracker",),
@@ -269,6 +300,20 @@ __all__ = [
     "AttemptOutcome",
     "AttemptRecord",
     "AuthenticationError",
+    "BatchAnswerMissingError",
+    "BatchCancelledError",
+    "BatchConflictError",
+    "BatchExpiredError",
+    "BatchInputError",
+    "BatchJob",
+    "BatchProblem",
+    "BatchProgress",
+    "BatchResult",
+    "BatchRun",
+    "BatchState",
+    "BatchStatus",
+    "BatchStore",
+    "BatchSummary",
     "Budget",
     "BudgetAlert",
     "BudgetExceededError",
@@ -292,6 +337,8 @@ __all__ = [
     "CostCalculator",
     "CostEstimate",
     "Delivery",
+    "Drift",
+    "DriftKind",
     "ErrorAdvice",
     "ErrorClassifier",
     "ErrorKind",
@@ -334,6 +381,7 @@ __all__ = [
     "QuotaMemory",
     "RateLimitError",
     "RateLimitInfo",
+    "Reconciliation",
     "RefusalError",
     "RenderedPrompt",
     "RequestTimeoutError",
@@ -360,6 +408,7 @@ __all__ = [
     "UsageCallbackHandler",
     "UsageLog",
     "UsageRecord",
+    "UsageReport",
     "UsageSummary",
     "UsageTotals",
     "UsageTracker",
@@ -372,6 +421,8 @@ __all__ = [
     "arun_tool_loop",
     "arun_with_fallbacks",
     "astream_tool_loop",
+    "asubmit_batch",
+    "ausage_report",
     "check_history",
     "check_tool_arguments",
     "export_records",
@@ -380,6 +431,7 @@ __all__ = [
     "init_chat_model",
     "judge_call",
     "no_waiting",
+    "reconcile",
     "redact_api_key",
     "repair_history",
     "reserve_all",
@@ -387,8 +439,10 @@ __all__ = [
     "run_tool_loop",
     "run_with_fallbacks",
     "stream_tool_loop",
+    "submit_batch",
     "to_strict",
     "tool_errors_as_messages",
+    "usage_report",
     "validate_response_format",
     "validate_tool_definition",
     "validate_tool_definitions",
@@ -399,7 +453,11 @@ def __getattr__(name: str) -> object:
     """Load a public name when it is first asked for."""
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    from langchain_tamma_openai.loading import uncollected
+
+    with uncollected():
+        home = importlib.import_module(f"{__name__}.{_HOME_OF[name]}")
+    value: object = getattr(home, name)
     globals()[name] = value
     return value
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
 
 _INTERRUPTED = 130
 _PACKAGES_OF_THE_EXTRA = {"typer", "rich"}
@@ -34,7 +37,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    return run(argv)
+    status = run(argv)
+    if argv is None and status == _INTERRUPTED:
+        _leave(status)
+    return status
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process now: threads that Ctrl-C left at work are not waited for.
+
+    Python itself would also end by the signal, with no exit code of its own, where Ctrl-C came
+    while a module was being imported.
+    """
+    atexit._run_exitfuncs()  # noqa: SLF001 - what was registered has to run all the same
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def _never_fail_to_print() -> None:

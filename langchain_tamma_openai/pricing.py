@@ -6,13 +6,15 @@ How a price is chosen, and where the sources disagree, is told in docs/pricing.m
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, localcontext
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from langchain_core.messages.ai import UsageMetadata
 
@@ -33,8 +35,9 @@ from langchain_tamma_openai.wire.usage import TokenUsage
 if TYPE_CHECKING:
     from langchain_core.messages import MessageLikeRepresentation
 
+    from langchain_tamma_openai.pricing_bound import PlainBounds
     from langchain_tamma_openai.pricing_estimate import CostEstimate, UpperBound
-    from langchain_tamma_openai.pricing_genai import GenaiPrices
+    from langchain_tamma_openai.pricing_genai import FoundPrices, GenaiPrices
     from langchain_tamma_openai.pricing_overview import PricingRow
     from langchain_tamma_openai.wire.tools import ToolLike
 
@@ -42,6 +45,7 @@ __all__ = ["Cost", "CostCalculator", "CostPart", "default_calculator"]
 
 logger = logging.getLogger(__name__)
 
+_GENAI_PACKAGE = "genai_prices"
 _PER_MILLION = -6
 _USER_SOURCE = "user"
 _MAX_CACHED_SHEETS = 4096
@@ -71,7 +75,9 @@ class CostCalculator:
         self._overrides = overrides
         self._user: PriceTable = {} if overrides is None else parse_price_table(overrides)
         self._genai: GenaiPrices | None = None
+        self._used_snapshot = False
         self._sheets: dict[tuple[object, ...], PriceSheet | str] = {}
+        self._bounds: dict[tuple[object, ...], tuple[list[PriceSheet], PlainBounds]] = {}
 
     def __reduce__(self) -> tuple[type[CostCalculator], tuple[Mapping[str, object] | None]]:
         """Pickle the table, not the caches."""
@@ -213,9 +219,7 @@ class CostCalculator:
         size = size_of_payload(payload, name, expected_output_tokens)
         tier = payload.get("service_tier") if service_tier is None else service_tier
         try:
-            wanted = _tier_name(tier, batch=batch)
-            tiers = (wanted, STANDARD) if wanted in _MAY_BE_DOWNGRADED else (wanted,)
-            sheets = [self._sheet(name, each, at, provider, regional=regional) for each in tiers]
+            sheets = self._possible_sheets(name, tier, at, provider, batch=batch, regional=regional)
             return price_size(name, size, sheets)
         except _Unknown as unknown:
             return unknown_estimate(name, size, str(unknown))
@@ -243,12 +247,38 @@ class CostCalculator:
             batch: Whether it goes through the Batch API.
             regional: Whether a regional address of OpenAI is asked.
         """
-        from langchain_tamma_openai.pricing_estimate import UpperBound
-
-        estimate = self.estimate_payload(
-            payload, model, service_tier=service_tier, at=at, batch=batch, regional=regional
+        from langchain_tamma_openai.pricing_estimate import (
+            UpperBound,
+            highest_price,
+            size_of_payload,
         )
-        return UpperBound(estimate.high, estimate.high_tokens, estimate.input_tokens)
+
+        name = str(payload.get("model") if model is None else model)
+        tier = payload.get("service_tier") if service_tier is None else service_tier
+        try:
+            sheets = self._possible_sheets(name, tier, at, "openai", batch=batch, regional=regional)
+            if (plain := self._plain_bounds(name, sheets).of(payload)) is not None:
+                return plain
+        except Exception:  # noqa: BLE001 - a bound must not fail a call
+            sheets = []
+        size = size_of_payload(payload, name)
+        try:
+            usd = highest_price(size, sheets) if sheets else None
+        except Exception:  # noqa: BLE001 - an unknown bound is None
+            usd = None
+        return UpperBound(usd, size.high_tokens, size.input_tokens)
+
+    def _plain_bounds(self, model: str, sheets: list[PriceSheet]) -> PlainBounds:
+        from langchain_tamma_openai.pricing_bound import PlainBounds
+
+        # By the objects, which are kept with the bounds and so are no others.
+        key = (model, *map(id, sheets))
+        found = self._bounds.get(key)
+        if found is None:
+            if len(self._bounds) >= _MAX_CACHED_SHEETS:
+                self._bounds.clear()
+            found = self._bounds[key] = sheets, PlainBounds(model, sheets)
+        return found[1]
 
     def prices(
         self,
@@ -297,6 +327,21 @@ class CostCalculator:
                 rows += pricing_rows(info, tier, sheet)
         return rows
 
+    def _possible_sheets(
+        self,
+        model: str,
+        tier: object,
+        at: datetime | None,
+        provider: str,
+        *,
+        batch: bool,
+        regional: bool,
+    ) -> list[PriceSheet]:
+        """Give the prices of the tier that is asked for, and of one it may be served at instead."""
+        wanted = _tier_name(cast("str | None", tier), batch=batch)
+        tiers = (wanted, STANDARD) if wanted in _MAY_BE_DOWNGRADED else (wanted,)
+        return [self._sheet(model, each, at, provider, regional=regional) for each in tiers]
+
     def _sheet(
         self, model: str, tier: str, at: datetime | None, provider: str, *, regional: bool = False
     ) -> PriceSheet:
@@ -306,7 +351,7 @@ class CostCalculator:
             moment.date() if provider == "openai" else moment.replace(second=0, microsecond=0)
         )
         key = (model, tier, day, provider, regional)
-        if self._genai is not None and self._genai.was_replaced():
+        if self._is_outdated():
             self._sheets.clear()
         found = self._sheets.get(key)
         if found is None:
@@ -344,18 +389,18 @@ class CostCalculator:
         return PriceSheet(levels, source, entry.valid_from, entry.valid_until)
 
     def _known(self, names: tuple[str, ...], at: datetime) -> bool:
-        return self._reader().find(names, STANDARD, at) is not None
+        return self._look_up(names, STANDARD, at, "openai") is not None
 
     def _find_in_genai(
         self, names: tuple[str, ...], tier: str, at: datetime, provider: str
     ) -> PriceSheet | str:
         shipped = _shipped_prices()
-        found = self._reader().find(names, tier, at, provider)
+        found = self._look_up(names, tier, at, provider)
         if found is None:
             return f"no price is known for {names[0]}"
         if found.levels is None:
             rule = _first(shipped.tier_multipliers, names, {}).get(tier)
-            standard = None if rule is None else self._reader().find(names, STANDARD, at, provider)
+            standard = None if rule is None else self._look_up(names, STANDARD, at, provider)
             if rule is None or standard is None or standard.levels is None:
                 return _no_tier(names[0], tier)
             levels = tuple(level.scaled(rule) for level in standard.levels)
@@ -365,6 +410,27 @@ class CostCalculator:
         if multiplier is not None:
             levels = tuple(_with_12h_writes(level, multiplier) for level in levels)
         return PriceSheet(levels, found.source)
+
+    def _look_up(
+        self, names: tuple[str, ...], tier: str, at: datetime, provider: str
+    ) -> FoundPrices | None:
+        """Ask genai-prices, or what the package knows of it where that is the same."""
+        if self._genai is None and provider == "openai":
+            from langchain_tamma_openai.pricing_snapshot import UnsureError, current_snapshot
+
+            snapshot = current_snapshot()
+            if snapshot is not None:
+                self._used_snapshot = True
+                with suppress(UnsureError):
+                    return snapshot.find(names, tier, at)
+        return self._reader().find(names, tier, at, provider)
+
+    def _is_outdated(self) -> bool:
+        """Whether prices may have changed since they were looked up."""
+        if self._used_snapshot and _GENAI_PACKAGE in sys.modules:
+            self._used_snapshot = False
+            return True
+        return self._genai is not None and self._genai.was_replaced()
 
     def _reader(self) -> GenaiPrices:
         if self._genai is None:

@@ -6,16 +6,12 @@ is read; nothing here asks the network.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from langchain_tamma_openai.pricing_tables import STANDARD, PriceLevel, UnitPrices, flat_levels
-
-if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, TieredPrices
 
 _KEYS = {
     "input_usd_per_mtok": "input_mtok",
@@ -26,16 +22,66 @@ _KEYS = {
     "output_audio_usd_per_mtok": "output_audio_mtok",
 }
 
+PRICE_NAMES = tuple(_KEYS.values())
+"""What genai-prices calls the prices that are read."""
+
 Levels = tuple[PriceLevel, ...]
-_Raw = dict[str, "Decimal | TieredPrices"]
 
 
-@dataclass(frozen=True, slots=True)
-class FoundPrices:
+class FoundPrices(NamedTuple):
     """A model that genai-prices knows; `levels` is None when it lacks the asked tier."""
 
     levels: Levels | None
     source: str
+
+
+class Tier(NamedTuple):
+    """A price from a number of input tokens on."""
+
+    start: int
+    price: Decimal
+
+
+class TieredPrices(NamedTuple):
+    """A price that depends on the size of the input."""
+
+    base: Decimal
+    tiers: Sequence[Tier]
+
+
+if TYPE_CHECKING:
+
+    class _Tier(Protocol):
+        @property
+        def start(self) -> int: ...
+        @property
+        def price(self) -> Decimal: ...
+
+    class _Tiered(Protocol):
+        @property
+        def base(self) -> Decimal: ...
+        @property
+        def tiers(self) -> Sequence[_Tier]: ...
+
+    class _Constraint(Protocol):
+        def active(self, at: datetime, /) -> bool: ...
+
+    class _Variant(Protocol):
+        @property
+        def when(self) -> Mapping[str, str]: ...
+        @property
+        def constraint(self) -> _Constraint | None: ...
+        @property
+        def prices(self) -> object: ...
+
+    class _Model(Protocol):
+        """A model of genai-prices, or of the snapshot of them."""
+
+        @property
+        def price_variants(self) -> Sequence[_Variant] | None: ...
+        def get_prices(self, at: datetime, /) -> object: ...
+
+    _Raw = dict[str, Decimal | _Tiered]
 
 
 class GenaiPrices:
@@ -67,9 +113,9 @@ class GenaiPrices:
                 _, model = self._snapshot.find_provider_model(name, None, provider, None)
             except LookupError:
                 continue
-            standard = _raw_prices(model.get_prices(at))
-            if {"input_usd_per_mtok", "output_usd_per_mtok"} <= standard.keys():
-                return FoundPrices(_levels_of(model, standard, tier, at), self._source())
+            found = found_prices(model, tier, at, self._source())
+            if found is not None:
+                return found
         return None
 
     def _source(self) -> str:
@@ -78,7 +124,22 @@ class GenaiPrices:
         return f"genai-prices {self._version}, updated {self._snapshot.timestamp:%Y-%m-%d}"
 
 
-def _levels_of(model: ModelInfo, standard: _Raw, tier: str, at: datetime) -> Levels | None:
+def found_prices(model: _Model, tier: str, at: datetime, source: str) -> FoundPrices | None:
+    """Read a model's prices; None when it has none for both input and output.
+
+    Args:
+        model: As genai-prices has it.
+        tier: Name of the service tier.
+        at: When the request was made.
+        source: Where the prices are from.
+    """
+    standard = _raw_prices(model.get_prices(at))
+    if not {"input_usd_per_mtok", "output_usd_per_mtok"} <= standard.keys():
+        return None
+    return FoundPrices(_levels_of(model, standard, tier, at), source)
+
+
+def _levels_of(model: _Model, standard: _Raw, tier: str, at: datetime) -> Levels | None:
     if tier == STANDARD:
         return _levels(standard)
     variant = _variant(model, tier, at)
@@ -90,7 +151,7 @@ def _levels_of(model: ModelInfo, standard: _Raw, tier: str, at: datetime) -> Lev
     return (*_levels(prices), *unknown)
 
 
-def _variant(model: ModelInfo, tier: str, at: datetime) -> PriceVariant | None:
+def _variant(model: _Model, tier: str, at: datetime) -> _Variant | None:
     """Find the tier's prices; those first verified after `at` when none were by then."""
     wanted = {"processing": "batch"} if tier == "batch" else {"service_tier": tier}
     later = None
@@ -103,14 +164,14 @@ def _variant(model: ModelInfo, tier: str, at: datetime) -> PriceVariant | None:
     return later
 
 
-def _variant_prices(model: ModelInfo, variant: PriceVariant, standard: _Raw, at: datetime) -> _Raw:
+def _variant_prices(model: _Model, variant: _Variant, standard: _Raw, at: datetime) -> _Raw:
     """Prices of a tier at `at`.
 
     The data dates a tier from the day it was verified. An answer that names the tier proves that it
     existed earlier, so the tier is then taken to have cost the same multiple of the standard price.
     """
     prices = _raw_prices(variant.prices)
-    start = getattr(variant.constraint, "start_date", None)
+    start: date | None = getattr(variant.constraint, "start_date", None)
     if start is None or at.astimezone(UTC).date() >= start:
         return prices
     then = _raw_prices(model.get_prices(datetime.combine(start, time(), UTC)))
@@ -121,20 +182,18 @@ def _variant_prices(model: ModelInfo, variant: PriceVariant, standard: _Raw, at:
     }
 
 
-def _raw_prices(price: ModelPrice) -> _Raw:
+def _raw_prices(price: object) -> _Raw:
     found = {ours: getattr(price, theirs) for ours, theirs in _KEYS.items()}
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _base(value: Decimal | TieredPrices) -> Decimal:
+def _base(value: Decimal | _Tiered) -> Decimal:
     return value if isinstance(value, Decimal) else value.base
 
 
 def _scaled(
-    value: Decimal | TieredPrices, numerator: Decimal, denominator: Decimal
-) -> Decimal | TieredPrices:
-    from genai_prices.types import Tier, TieredPrices
-
+    value: Decimal | _Tiered, numerator: Decimal, denominator: Decimal
+) -> Decimal | _Tiered:
     if numerator == denominator:
         return value
     if isinstance(value, Decimal):
@@ -163,7 +222,7 @@ def _prices_above(prices: _Raw, start: int) -> UnitPrices:
     return UnitPrices(**values)
 
 
-def _above(value: Decimal | TieredPrices, start: int) -> Decimal:
+def _above(value: Decimal | _Tiered, start: int) -> Decimal:
     if isinstance(value, Decimal):
         return value
     reached = [tier.price for tier in value.tiers if tier.start <= start]

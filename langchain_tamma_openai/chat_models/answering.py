@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from langchain_core.outputs import ChatResult
 
 from langchain_tamma_openai.chat_models.background import await_answer, wait_for_answer
+from langchain_tamma_openai.chat_models.exchange import EXCHANGE
 from langchain_tamma_openai.transport.translate import translating
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ async def _asend(run: Run, root: openai.AsyncOpenAI) -> tuple[Attempt, httpx2.Re
     attempt = run.attempt()
     await attempt.aenter()
     try:
+        if (exchange := EXCHANGE.get()) is not None:
+            await exchange.sending()
         response = await run.call.asend(root, run.retries.deadline)
         await attempt.aanswered(response)
     except BaseException as error:
@@ -107,6 +110,8 @@ async def _asend(run: Run, root: openai.AsyncOpenAI) -> tuple[Attempt, httpx2.Re
 
 def _read(run: Run, attempt: Attempt, response: httpx2.Response) -> ChatResult:
     attempt.received.body = response.content
+    if (exchange := EXCHANGE.get()) is not None:
+        exchange.received(response)
     result, facts, cost = run.target._result(run.call, response)
     attempt.received.take(result, facts, cost)
     return result

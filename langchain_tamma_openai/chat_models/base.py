@@ -17,24 +17,15 @@ from langchain_core.utils._gateway import _parse_gateway_metadata
 from pydantic import SecretStr
 
 from langchain_tamma_openai._version import __version__
-from langchain_tamma_openai.chat_models.answering import aanswer, answer
-from langchain_tamma_openai.chat_models.calls import Call, HeaderInfo
-from langchain_tamma_openai.chat_models.completions_call import CompletionsCall
+from langchain_tamma_openai.chat_models.batching import BatchingMixin
 from langchain_tamma_openai.chat_models.counting import CountingMixin
+from langchain_tamma_openai.chat_models.exchange import with_given_content
 from langchain_tamma_openai.chat_models.fields import ChatFields
 from langchain_tamma_openai.chat_models.governing import GoverningMixin
 from langchain_tamma_openai.chat_models.identity import IdentityMixin
-from langchain_tamma_openai.chat_models.linking import LinkingMixin
-from langchain_tamma_openai.chat_models.observing import (
-    answer_cost,
-    calculator,
-    observe_outside_context,
-    without_cost,
-)
+from langchain_tamma_openai.chat_models.linking import LINK, LinkingMixin
 from langchain_tamma_openai.chat_models.preparing import PreparingMixin
 from langchain_tamma_openai.chat_models.routing import uses_responses_api
-from langchain_tamma_openai.chat_models.run import Run
-from langchain_tamma_openai.chat_models.run_link import LINK
 from langchain_tamma_openai.chat_models.sdk_access import SdkAccessMixin
 from langchain_tamma_openai.chat_models.settings import (
     CLIENT_FIELDS,
@@ -44,23 +35,22 @@ from langchain_tamma_openai.chat_models.settings import (
     settle,
 )
 from langchain_tamma_openai.chat_models.structured import StructuredOutputMixin
-from langchain_tamma_openai.models import warn_if_shut_down
-from langchain_tamma_openai.wire.completions import AnswerFacts, parse_body, refusing_odd_answers
-from langchain_tamma_openai.wire.messages import messages_to_completions
-from langchain_tamma_openai.wire.responses_params import responses_payload
 
 if TYPE_CHECKING:
     import httpx2
 
+    from langchain_tamma_openai.chat_models.calls import Call, HeaderInfo
     from langchain_tamma_openai.config import TammaOpenAIConfig
     from langchain_tamma_openai.parameters.problems import Api
     from langchain_tamma_openai.pricing_cost import Cost
+    from langchain_tamma_openai.wire.completions import AnswerFacts
 
 _O_SERIES = re.compile(r"o\d")
 
 
 class ChatTammaOpenAI(
     StructuredOutputMixin,
+    BatchingMixin,
     LinkingMixin,
     PreparingMixin,
     IdentityMixin,
@@ -104,8 +94,12 @@ class ChatTammaOpenAI(
         settle(self)
         self._settle_governors()
         self._settle_preparations()
+        from langchain_tamma_openai.models import warn_if_shut_down
+
         warn_if_shut_down(self.model_name)
         if self.price_overrides is not None:
+            from langchain_tamma_openai.chat_models.observing import calculator
+
             calculator(self.price_overrides)
         self._add_version("langchain-tamma-openai", __version__)
 
@@ -190,12 +184,18 @@ class ChatTammaOpenAI(
         self, messages: list[BaseMessage], params: dict[str, Any], api: Api
     ) -> dict[str, Any]:
         if api == "responses":
-            return responses_payload(
-                messages, params, use_previous_response_id=self.use_previous_response_id
+            from langchain_tamma_openai.wire.responses_params import responses_payload
+
+            return with_given_content(
+                responses_payload(
+                    messages, params, use_previous_response_id=self.use_previous_response_id
+                )
             )
+        from langchain_tamma_openai.wire.messages import messages_to_completions
+
         developer_role = _O_SERIES.match(self.model_name) is not None
         wire = messages_to_completions(messages, developer_role=developer_role)
-        return {**params, "messages": wire}
+        return with_given_content({**params, "messages": wire})
 
     def _use_responses_api(self, payload: dict[str, Any]) -> bool:
         return uses_responses_api(self, payload)
@@ -206,6 +206,8 @@ class ChatTammaOpenAI(
         payload, notes = self._judged_payload(messages, stop, kwargs)
         check_allowed(self, str(payload.get("model")))
         if "messages" in payload:
+            from langchain_tamma_openai.chat_models.completions_call import CompletionsCall
+
             plain = CompletionsCall.prepare(payload)
             plain.notes.update(notes)
             return plain
@@ -238,6 +240,9 @@ class ChatTammaOpenAI(
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - comes with the link
         **kwargs: Any,
     ) -> ChatResult:
+        from langchain_tamma_openai.chat_models.answering import answer
+        from langchain_tamma_openai.chat_models.run import Run
+
         link = kwargs.pop(LINK, None)
         return answer(Run(self, messages, stop, kwargs, link, streamed=False, is_async=False))
 
@@ -248,6 +253,9 @@ class ChatTammaOpenAI(
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 - comes with the link
         **kwargs: Any,
     ) -> ChatResult:
+        from langchain_tamma_openai.chat_models.answering import aanswer
+        from langchain_tamma_openai.chat_models.run import Run
+
         link = kwargs.pop(LINK, None)
         run = Run(self, messages, stop, kwargs, link, streamed=False, is_async=True)
         return await aanswer(run)
@@ -255,6 +263,8 @@ class ChatTammaOpenAI(
     def _result(
         self, call: Call, response: httpx2.Response
     ) -> tuple[ChatResult, AnswerFacts, Cost]:
+        from langchain_tamma_openai.wire.completions import parse_body, refusing_odd_answers
+
         body = parse_body(response.content, response.headers.get("content-type"))
         info = self._header_info(response.headers, gateway=True)
         with refusing_odd_answers(body):
@@ -307,6 +317,8 @@ class ChatTammaOpenAI(
         return isinstance(key, SecretStr) and key.get_secret_value().startswith(GATEWAY_KEY_PREFIX)
 
     def _header_info(self, headers: Mapping[str, str], *, gateway: bool) -> HeaderInfo:
+        from langchain_tamma_openai.chat_models.calls import HeaderInfo
+
         return HeaderInfo(
             headers=dict(headers) if self.include_response_headers else None,
             gateway=_parse_gateway_metadata(headers) if gateway else None,
@@ -319,6 +331,11 @@ class ChatTammaOpenAI(
         self, message: AIMessage, facts: AnswerFacts, response: httpx2.Response, requested: str
     ) -> Cost:
         """Say on an answer, or the last chunk of one, what it cost and how much is left."""
+        from langchain_tamma_openai.chat_models.observing import (
+            answer_cost,
+            observe_outside_context,
+        )
+
         root = base_url(self)
         cost = answer_cost(facts.tokens, facts, "", self.price_overrides, base_url=root)
         message.response_metadata["cost"] = cost.as_metadata()
@@ -328,6 +345,8 @@ class ChatTammaOpenAI(
         return cost
 
     def _convert_cached_generations(self, cache_val: list[Generation]) -> list[ChatGeneration]:
+        from langchain_tamma_openai.chat_models.observing import without_cost
+
         # Core writes into what it converts, and the cache may hand out its own objects.
         copies = [hit.model_copy() for hit in cache_val]
         return [without_cost(hit) for hit in super()._convert_cached_generations(copies)]

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
-
-from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import AIMessage
-from langchain_core.runnables import Runnable
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_tamma_openai.chat_models.mixin import Mixin
-from langchain_tamma_openai.wire.response_format import (
-    ResponseFormat,
-    Schema,
-    response_format_to_openai,
-)
-from langchain_tamma_openai.wire.tools import (
-    BUILT_IN_TOOLS,
-    ToolChoice,
-    ToolLike,
-    tool_choice_to_openai,
-    tool_names,
-    tools_to_openai,
-)
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import LanguageModelInput
+    from langchain_core.messages import AIMessage
+    from langchain_core.runnables import Runnable
+
+    from langchain_tamma_openai.wire.response_format import ResponseFormat, Schema
+    from langchain_tamma_openai.wire.tools import ToolChoice, ToolLike
 
 
 class ToolBindingMixin(Mixin):
@@ -59,6 +50,7 @@ class ToolBindingMixin(Mixin):
             InvalidParameterError: The response format is no schema.
         """
         from langchain_tamma_openai.tools.definitions import check_tools
+        from langchain_tamma_openai.wire.tools import tools_to_openai
 
         if parallel_tool_calls is not None:
             kwargs["parallel_tool_calls"] = parallel_tool_calls
@@ -89,12 +81,20 @@ def _choice(tool_choice: ToolChoice, tools: list[dict[str, Any]]) -> str | dict[
     """Convert the choice; the types of bound built-in tools, dated ones too, can be chosen."""
     if not tool_choice:
         return None
+    from langchain_tamma_openai.wire.tools import (
+        BUILT_IN_TOOLS,
+        tool_choice_to_openai,
+        tool_names,
+    )
+
     bound_types = {tool["type"] for tool in tools if "type" in tool} - {"function", "custom"}
     return tool_choice_to_openai(tool_choice, tool_names(tools), BUILT_IN_TOOLS | bound_types)
 
 
 def _bound_format(response_format: Schema, *, strict: bool | None) -> ResponseFormat:
     """Convert a response format, or one as agents give it: a schema wrapped like OpenAI's form."""
+    from langchain_tamma_openai.wire.response_format import response_format_to_openai
+
     inner = response_format.get("json_schema") if isinstance(response_format, dict) else None
     wrapped = isinstance(response_format, dict) and response_format.get("type") == "json_schema"
     if not wrapped or not isinstance(inner, dict) or "schema" not in inner:

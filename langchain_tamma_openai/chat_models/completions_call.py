@@ -35,7 +35,7 @@ _REFUSAL_STATUSES = (400, 404, 415, 422, 501)
 # Which servers refused `stream_options`, by root URL: each is asked once in the life of a process.
 _servers_without_usage: set[str | None] = set()
 
-_KNOWN_PARAMETERS = frozenset(
+KNOWN_PARAMETERS = frozenset(
     {
         "audio", "extra_body", "extra_headers", "extra_query", "frequency_penalty",
         "function_call", "functions", "logit_bias", "logprobs", "max_completion_tokens",
@@ -75,7 +75,7 @@ class CompletionsCall(Call):
         """
         if not payload.get("messages"):
             refuse_empty()
-        if unknown := payload.keys() - _KNOWN_PARAMETERS:
+        if unknown := payload.keys() - KNOWN_PARAMETERS:
             from openai.resources.chat.completions import Completions
 
             refuse_unknown_parameters(unknown, Completions.create, "Chat Completions")

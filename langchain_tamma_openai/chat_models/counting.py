@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.messages import BaseMessage
-from langchain_core.tools import BaseTool
-
 from langchain_tamma_openai.chat_models.mixin import Mixin
 
 if TYPE_CHECKING:
     import openai
+    from langchain_core.messages import BaseMessage
+    from langchain_core.tools import BaseTool
 
 
 class CountingMixin(Mixin):

@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from types import NoneType
-from typing import Any, Literal
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.language_models.model_profile import ModelProfile, _warn_unknown_profile_keys
 from langchain_core.utils import from_env, get_pydantic_field_names
 from langchain_core.utils.utils import _build_model_kwargs
 from pydantic import (
@@ -19,13 +20,17 @@ from pydantic import (
     Field,
     PrivateAttr,
     SecretStr,
-    ValidationInfo,
+    TypeAdapter,
     field_validator,
     model_validator,
 )
 
-from langchain_tamma_openai.resilience.retry import RetryPolicy
-from langchain_tamma_openai.transport.clients import SdkClients
+if TYPE_CHECKING:
+    from langchain_tamma_openai.resilience.retry import RetryPolicy
+    from langchain_tamma_openai.transport.clients import SdkClients
+else:
+    # Loaded with the first value; until then pydantic has nothing to look at.
+    RetryPolicy = Any
 
 DEFAULT_MODEL = "gpt-6-luna"
 _STREAM_CHUNK_TIMEOUT_ENV = "LANGCHAIN_OPENAI_STREAM_CHUNK_TIMEOUT_S"
@@ -57,6 +62,16 @@ def _stream_chunk_timeout_s() -> float:
     return _STREAM_CHUNK_TIMEOUT_S
 
 
+@lru_cache(maxsize=32)
+def _names_of_arguments(cls: type[BaseChatModel]) -> frozenset[str]:
+    return frozenset(get_pydantic_field_names(cls))
+
+
+@cache
+def _profile_keys() -> frozenset[str]:
+    return ModelProfile.__required_keys__ | ModelProfile.__optional_keys__
+
+
 class ChatFields(BaseChatModel):
     """Fields and their defaults; behaviour lives in `ChatTammaOpenAI`."""
 
@@ -67,6 +82,7 @@ class ChatFields(BaseChatModel):
     _governors: Any = PrivateAttr(default=None)
     _is_warm: bool = PrivateAttr(default=False)
     _treasury: Any = PrivateAttr(default=None)
+    _runs: Any = PrivateAttr(default=None)
     _fallback_policy: Any = PrivateAttr(default=None)
     _others: dict[Any, Any] = PrivateAttr(default_factory=dict)
     _rate_limits: dict[str, Any] = PrivateAttr(default_factory=dict)
@@ -335,7 +351,18 @@ class ChatFields(BaseChatModel):
             values["model_kwargs"] = dict(values["model_kwargs"])
         # Our own fields for the API's parameters may stay where ChatOpenAI has them.
         ours = _PARAMETERS_OF_OUR_OWN.intersection(values.get("model_kwargs", ()))
-        return _build_model_kwargs(values, get_pydantic_field_names(cls) - ours)
+        names = _names_of_arguments(cls)
+        if not values.get("model_kwargs") and values.keys() <= names:
+            return {**values, "model_kwargs": {}}
+        return _build_model_kwargs(values, {*names} - ours)
+
+    @model_validator(mode="after")
+    def _check_profile_keys(self) -> Self:
+        """Warn of unknown keys of a profile as core does, which looks them all up each time."""
+        profile = self.profile
+        if isinstance(profile, dict) and not profile.keys() <= _profile_keys():
+            _warn_unknown_profile_keys(profile)
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -358,15 +385,28 @@ class ChatFields(BaseChatModel):
         )
         return {key: value for key, value in values.items() if key != "temperature"}
 
-    @field_validator("retry", "stream_recovery", mode="before")
+    @field_validator("retry", mode="before")
     @classmethod
-    def _name_the_way_out(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse what pydantic would refuse without showing it."""
+    def _as_retry_policy(cls, value: object) -> object:
+        """Read a policy, and refuse what pydantic would refuse without showing it."""
+        if value is None:
+            return None
         from langchain_tamma_openai.resilience.bounds import refuse
+        from langchain_tamma_openai.resilience.retry import RetryPolicy
 
-        if info.field_name == "retry" and not isinstance(value, RetryPolicy | dict | NoneType):
+        if isinstance(value, RetryPolicy):
+            return value
+        if not isinstance(value, dict):
             refuse("retry", value, "a RetryPolicy; max_retries takes a number")
-        if info.field_name == "stream_recovery" and value not in _RECOVERIES:
+        return TypeAdapter(RetryPolicy).validate_python(value)
+
+    @field_validator("stream_recovery", mode="before")
+    @classmethod
+    def _name_the_way_out(cls, value: object) -> object:
+        """Refuse what pydantic would refuse without showing it."""
+        if value not in _RECOVERIES:
+            from langchain_tamma_openai.resilience.bounds import refuse
+
             refuse("stream_recovery", value, "'resume', 'regenerate' or 'raise'")
         return value
 

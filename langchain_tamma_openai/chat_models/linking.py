@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessage
 
 from langchain_tamma_openai.chat_models.mixin import Mixin
-from langchain_tamma_openai.chat_models.run_link import LINK, RunLink, linked, without_link
-from langchain_tamma_openai.wire.arguments import NOT_OF_THE_SCHEMA
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import (
@@ -22,13 +20,20 @@ if TYPE_CHECKING:
     from langchain_core.outputs import ChatResult
     from langchain_core.runnables import RunnableConfig
 
+    from langchain_tamma_openai.chat_models.run_link import RunLink
     from langchain_tamma_openai.prompts.model import RenderedPrompt
+    from langchain_tamma_openai.usage.model_runs import ModelRuns
+
+
+LINK = "tamma_run_link"
+"""Name under which a run's link travels beside the call's parameters."""
 
 
 class LinkingMixin(Mixin):
     """Ties each run to its callbacks, whichever way LangChain begins it."""
 
     if TYPE_CHECKING:
+        _runs: ModelRuns | None
 
         def _rendered_prompt(self) -> RenderedPrompt | None: ...
 
@@ -43,7 +48,9 @@ class LinkingMixin(Mixin):
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
         """Stream an answer; see LangChain's `BaseChatModel.stream`."""
-        config, kwargs = linked(config, self.callbacks, kwargs)
+        from langchain_tamma_openai.chat_models.run_link import linked
+
+        config, kwargs = linked(self._told_of(config), self.callbacks, kwargs)
         return super().stream(input, config, stop=stop, **kwargs)
 
     def astream(
@@ -55,8 +62,14 @@ class LinkingMixin(Mixin):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """Stream an answer; see LangChain's `BaseChatModel.astream`."""
-        config, kwargs = linked(config, self.callbacks, kwargs)
+        from langchain_tamma_openai.chat_models.run_link import linked
+
+        config, kwargs = linked(self._told_of(config), self.callbacks, kwargs)
         return super().astream(input, config, stop=stop, **kwargs)
+
+    def _told_of(self, config: RunnableConfig | None) -> RunnableConfig | None:
+        """Let the tracker hear of a streamed call."""
+        return config if self._runs is None else self._runs.listening(config)
 
     def _generate_with_cache(
         self,
@@ -65,9 +78,19 @@ class LinkingMixin(Mixin):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        kwargs[LINK] = RunLink.of(run_manager, is_invoke=True)
-        result = super()._generate_with_cache(messages, stop, run_manager, **kwargs)
-        return _with_all_calls_in_blocks(result)
+        kwargs[LINK] = _link(run_manager, is_invoke=True)
+        if run_manager is None or (runs := self._runs) is None:
+            result = super()._generate_with_cache(messages, stop, run_manager, **kwargs)
+            return with_all_calls_in_blocks(result)
+        run = runs.begin(run_manager)
+        try:
+            result = super()._generate_with_cache(messages, stop, run_manager, **kwargs)
+            result = with_all_calls_in_blocks(result)
+        except BaseException as error:
+            run.fail(error)
+            raise
+        run.finish(result)
+        return result
 
     async def _agenerate_with_cache(
         self,
@@ -76,25 +99,41 @@ class LinkingMixin(Mixin):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        link = RunLink.of(run_manager, is_invoke=True)
+        link = _link(run_manager, is_invoke=True)
         kwargs[LINK] = link
+        runs: ModelRuns | None = None if run_manager is None else self._runs
+        run = None if runs is None or run_manager is None else runs.begin(run_manager)
         try:
             result = await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
-        except asyncio.CancelledError as error:
-            link.abandoned(error)
+            result = with_all_calls_in_blocks(result)
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                link.abandoned(error)
+            if run is not None:
+                await run.afail(error)
             raise
-        return _with_all_calls_in_blocks(result)
+        if run is not None:
+            await run.afinish(result)
+        return result
 
     def _iter_v2_events(self, messages: list[BaseMessage], **kwargs: Any) -> Iterator[Any]:
-        kwargs.setdefault(LINK, RunLink.of(kwargs["run_manager"], is_invoke=False))
+        self._link_events(kwargs)
         return super()._iter_v2_events(messages, **kwargs)
 
     def _aiter_v2_events(self, messages: list[BaseMessage], **kwargs: Any) -> AsyncIterator[Any]:
-        kwargs.setdefault(LINK, RunLink.of(kwargs["run_manager"], is_invoke=False))
+        self._link_events(kwargs)
         return super()._aiter_v2_events(messages, **kwargs)
 
+    def _link_events(self, kwargs: dict[str, Any]) -> None:
+        """Tie a run of LangChain's newer events to its callbacks, unless `invoke` has done so."""
+        if LINK not in kwargs:
+            run_manager = kwargs["run_manager"]
+            kwargs[LINK] = _link(run_manager, is_invoke=False)
+            if self._runs is not None:
+                self._runs.listen(run_manager)
+
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
-        text: str = super()._get_llm_string(stop=stop, **without_link(kwargs))
+        text: str = super()._get_llm_string(stop=stop, **_without_link(kwargs))
         # Neither what a registry holds under an id nor our policies are in the serialised model.
         prompt = self._rendered_prompt()
         beside = self._policies_of_answers()
@@ -105,14 +144,29 @@ class LinkingMixin(Mixin):
     def _get_invocation_params(
         self, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        return super()._get_invocation_params(stop=stop, **without_link(kwargs))
+        return super()._get_invocation_params(stop=stop, **_without_link(kwargs))
 
 
-def _with_all_calls_in_blocks(result: ChatResult) -> ChatResult:
+def _link(
+    run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None, *, is_invoke: bool
+) -> RunLink:
+    from langchain_tamma_openai.chat_models.run_link import RunLink
+
+    return RunLink.of(run_manager, is_invoke=is_invoke)
+
+
+def _without_link(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in kwargs.items() if name != LINK}
+
+
+def with_all_calls_in_blocks(result: ChatResult) -> ChatResult:
     """Say in the content blocks of plain answers what became of calls that were judged.
 
     Core makes blocks of an answer of Chat Completions from its valid calls with an id alone. Where
     nothing was judged the blocks stay those of `ChatOpenAI`.
+
+    Args:
+        result: The answers.
     """
     for generation in result.generations:
         message = generation.message
@@ -132,6 +186,8 @@ def _with_all_calls_in_blocks(result: ChatResult) -> ChatResult:
 
 def _was_judged(call: Mapping[str, Any]) -> bool:
     """Whether a call has no id to be found by, or was refused for its schema."""
+    from langchain_tamma_openai.wire.arguments import NOT_OF_THE_SCHEMA
+
     return call["id"] is None or str(call.get("error")).startswith(NOT_OF_THE_SCHEMA)
 
 

@@ -29,7 +29,7 @@ PATH = "/responses"
 
 _UNFINISHED = ("queued", "in_progress")
 _INPUTS = ("input", "previous_response_id", "conversation", "prompt")
-_KNOWN_PARAMETERS = frozenset(
+KNOWN_PARAMETERS = frozenset(
     {
         "background", "background_options", "context_management", "conversation", "extra_body",
         "extra_headers", "extra_query", "include", "input", "instructions", "max_output_tokens",
@@ -77,7 +77,7 @@ class ResponsesCall(Call):
         """
         if not any(payload.get(name) for name in _INPUTS):
             refuse_empty()
-        if unknown := payload.keys() - _KNOWN_PARAMETERS:
+        if unknown := payload.keys() - KNOWN_PARAMETERS:
             from openai.resources.responses import Responses
 
             refuse_unknown_parameters(unknown, Responses.create, "the Responses API")

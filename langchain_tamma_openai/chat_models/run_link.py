@@ -17,6 +17,7 @@ from langchain_core.callbacks.manager import ahandle_event, handle_event
 from langchain_core.runnables.config import ensure_config
 from langchain_core.utils.uuid import uuid7
 
+from langchain_tamma_openai.chat_models.linking import LINK
 from langchain_tamma_openai.chat_models.tracing import witnessed
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
     from langchain_tamma_openai.chat_models.calls import Call
     from langchain_tamma_openai.resilience.retry import RetryEvent
-
-LINK = "tamma_run_link"
-"""Name under which the link travels."""
 
 
 @dataclass(slots=True)
@@ -166,15 +164,6 @@ def linked(
     chosen = witnessed(chosen, own_callbacks, run_id)
     link = RunLink(run_id, config=chosen, own_callbacks=own_callbacks)
     return chosen, {**kwargs, LINK: link}
-
-
-def without_link(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a call's parameters without the link.
-
-    Args:
-        kwargs: The call's parameters.
-    """
-    return {name: value for name, value in kwargs.items() if name != LINK}
 
 
 @lru_cache(maxsize=256)

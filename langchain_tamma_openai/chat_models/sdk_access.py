@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from langchain_tamma_openai.chat_models.mixin import Mixin
 from langchain_tamma_openai.chat_models.settings import CLIENT_FIELDS, client_settings
-from langchain_tamma_openai.transport.clients import SdkClients
 
 if TYPE_CHECKING:
     import openai
 
     from langchain_tamma_openai.access import AuthenticationCheck, ModelCheck
+    from langchain_tamma_openai.transport.clients import SdkClients
 
 
 class SdkAccessMixin(Mixin):
@@ -38,6 +38,12 @@ class SdkAccessMixin(Mixin):
     @property
     def _sdk_clients(self) -> SdkClients:
         if self._clients is None:
+            from langchain_tamma_openai.loading import uncollected
+
+            with uncollected():
+                import openai  # noqa: F401 - large, and needed by every client
+
+                from langchain_tamma_openai.transport.clients import SdkClients
             self._clients = SdkClients(client_settings(self))
         return self._clients
 

@@ -10,12 +10,10 @@ from langchain_core.utils._gateway import _resolve_gateway_config
 from pydantic import SecretStr
 
 from langchain_tamma_openai.chat_models.routing import uses_responses_api
-from langchain_tamma_openai.checks import check_base_url, check_count, check_timeout, safe_url
-from langchain_tamma_openai.keys import check_api_key
-from langchain_tamma_openai.transport.clients import ApiKey, ClientSettings
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.chat_models.fields import ChatFields
+    from langchain_tamma_openai.transport.clients import ApiKey, ClientSettings
 
 CLIENT_FIELDS = ("client", "async_client", "root_client", "root_async_client")
 SDK_FIELDS = ("workload_identity", "provider", "data_residency", "websocket_base_url")
@@ -78,6 +76,8 @@ def base_url(model: ChatFields) -> str | None:
 
 def client_settings(model: ChatFields) -> ClientSettings:
     """Collect what the SDK's clients are made from."""
+    from langchain_tamma_openai.transport.clients import ClientSettings
+
     options: dict[str, Any] = {
         name: value for name in SDK_FIELDS if (value := getattr(model, name)) is not None
     }
@@ -122,6 +122,8 @@ def _checked_key(model: ChatFields) -> ApiKey | None:
 
 def _usable(key: object, server: str | None) -> str:
     if isinstance(key, str):
+        from langchain_tamma_openai.keys import check_api_key
+
         check_api_key(key, server)
         return key
     from langchain_tamma_openai.errors import ConfigurationError
@@ -139,6 +141,8 @@ def printable(name: str, value: object) -> object:
         value: Its value.
     """
     if name in ("openai_proxy", "openai_api_base") and isinstance(value, str):
+        from langchain_tamma_openai.checks import safe_url
+
         return safe_url(value)
     if name in ("default_headers", "default_query", "model_kwargs", "extra_body"):
         return _masked(value)
@@ -182,6 +186,8 @@ def check_allowed(model: ChatFields, name: str) -> None:
 
 
 def _check(model: ChatFields) -> None:
+    from langchain_tamma_openai.checks import check_base_url, check_count, check_timeout
+
     check_allowed(model, model.model_name)
     check_base_url(base_url(model))
     check_timeout(model.request_timeout)
@@ -190,6 +196,8 @@ def _check(model: ChatFields) -> None:
     check_n(model.n, streaming=model.streaming)
     _check_http(model)
     if isinstance(model.openai_api_key, SecretStr):
+        from langchain_tamma_openai.keys import check_api_key
+
         check_api_key(model.openai_api_key, base_url(model))
     elif model.openai_api_key is None and not _has_other_credentials(model):
         _refuse_missing_key()

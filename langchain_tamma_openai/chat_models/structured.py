@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Literal, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, cast
 
-from langchain_core.language_models import LanguageModelInput
 from langchain_core.runnables import Runnable, RunnableMap
-from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel
 
 from langchain_tamma_openai.chat_models.binding import ToolBindingMixin
-from langchain_tamma_openai.wire.response_format import (
-    Schema,
-    is_pydantic_class,
-    response_format_to_openai,
-)
-from langchain_tamma_openai.wire.tools import ToolLike, tools_to_openai
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import LanguageModelInput
+
+    from langchain_tamma_openai.wire.response_format import Schema
+    from langchain_tamma_openai.wire.tools import ToolLike
 
 Method: TypeAlias = Literal["function_calling", "json_mode", "json_schema"]
 
@@ -84,6 +82,8 @@ class StructuredOutputMixin(ToolBindingMixin):
 
     def _schema_obstacle(self, schema: object) -> str | None:
         """Say why this model or class cannot do `json_schema`, if so."""
+        from langchain_tamma_openai.wire.response_format import is_pydantic_class
+
         if is_pydantic_class(schema) and not _is_model(schema):
             return f"{schema!r} is a pydantic version 1 class, which has no strict schema"
         name = self.model_name or ""
@@ -117,6 +117,9 @@ def _call_arguments(schema: object, *, strict: bool | None) -> dict[str, Any]:
 def _schema_arguments(
     schema: Schema, *, strict: bool | None, tools: list[ToolLike] | None
 ) -> dict[str, Any]:
+    from langchain_tamma_openai.wire.response_format import response_format_to_openai
+    from langchain_tamma_openai.wire.tools import tools_to_openai
+
     arguments = {
         "response_format": response_format_to_openai(schema, strict=strict),
         **_traced("json_schema", _as_tool(schema), strict=strict),
@@ -133,6 +136,8 @@ def _traced(method: Method, schema: object, **options: Any) -> dict[str, Any]:
 
 
 def _tool_name(schema: object) -> str:
+    from langchain_tamma_openai.wire.tools import tools_to_openai
+
     (tool,) = tools_to_openai([cast("Schema", schema)])
     if "function" not in tool:
         _refuse(
@@ -143,6 +148,8 @@ def _tool_name(schema: object) -> str:
 
 def _as_tool(schema: Schema) -> dict[str, Any]:
     """Describe any schema that `response_format_to_openai` takes as a tool."""
+    from langchain_core.utils.function_calling import convert_to_openai_tool
+
     wrapped = schema.get("json_schema") if isinstance(schema, dict) else None
     if not isinstance(wrapped, dict):
         return convert_to_openai_tool(cast("Any", schema))
@@ -152,6 +159,7 @@ def _as_tool(schema: Schema) -> dict[str, Any]:
 
 def _parser(schema: object, method: Method) -> Runnable[Any, Any]:
     from langchain_tamma_openai.chat_models import parsers
+    from langchain_tamma_openai.wire.response_format import is_pydantic_class
 
     if is_pydantic_class(schema):
         if method == "function_calling":
@@ -167,11 +175,13 @@ def _parser(schema: object, method: Method) -> Runnable[Any, Any]:
 def _with_parser(
     bound: Runnable[LanguageModelInput, Any], parser: Runnable[Any, Any], *, include_raw: bool
 ) -> Runnable[LanguageModelInput, Any]:
+    from langchain_tamma_openai.batches.bound import ModelWithParser
+
     if not include_raw:
-        return bound | parser
+        return ModelWithParser(first=bound, last=parser)
     from langchain_tamma_openai.chat_models.parsers import keeping_raw
 
-    return RunnableMap(raw=bound) | keeping_raw(parser)
+    return ModelWithParser(first=RunnableMap(raw=bound), last=keeping_raw(parser))
 
 
 def _refuse(message: str) -> NoReturn:

@@ -75,6 +75,7 @@ class Ending:
         if isinstance(error, GeneratorExit):
             return False
         if error is not None:
+            error = _unwrapped(error)
             self.status = _status(error)
             _say(_text(error, debug=self.debug))
         self._flush()
@@ -122,6 +123,18 @@ def silence(stream: object) -> None:
             return
 
 
+def _unwrapped(error: BaseException) -> BaseException:
+    """Find Ctrl-C in what a library made of it, as when it came while a module was imported."""
+    if isinstance(error, CommandError | typer.Exit | SystemExit):
+        return error
+    link: BaseException | None = error
+    while link is not None and not isinstance(link, KeyboardInterrupt):
+        link = link.__cause__ or link.__context__
+    if isinstance(link, KeyboardInterrupt) or "KeyboardInterrupt" in str(error):
+        return KeyboardInterrupt()
+    return error
+
+
 def _status(error: BaseException) -> int:
     if isinstance(error, CommandError):
         return error.status
@@ -166,12 +179,13 @@ def _usage(error: typer.TyperException) -> str:
     """Show the usage of the command before what is wrong with it."""
     context = getattr(error, "ctx", None)
     message = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return message  # the help; on a terminal it was printed already, and this is empty
     if context is None:
         return f"error: {message}"
-    usage = context.get_usage()
-    if not message or message == context.get_help():
-        return str(context.get_help())
-    return f"{usage}\nTry '{context.command_path} --help' for help.\n\nerror: {message}"
+    return (
+        f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n\nerror: {message}"
+    )
 
 
 def _message(error: BaseException) -> str:

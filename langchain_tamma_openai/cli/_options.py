@@ -104,6 +104,21 @@ def existing_store(store: str | None) -> StoreLocation:
     Raises:
         CommandError: None is named, it cannot be read, or there is no such file.
     """
+    location = store_location(store)
+    if location.path is not None and not location.path.exists():
+        raise CommandError(f"{location.path}: there is no such file; name another with --store")
+    return location
+
+
+def store_location(store: str | None) -> StoreLocation:
+    """Read where a database is, which need not exist yet.
+
+    Args:
+        store: What `--store` or the environment says.
+
+    Raises:
+        CommandError: None is named, or it cannot be read.
+    """
     from langchain_tamma_openai.errors import ConfigurationError
     from langchain_tamma_openai.usage.store.location import parse_store
 
@@ -119,8 +134,6 @@ def existing_store(store: str | None) -> StoreLocation:
         raise CommandError(f"--{error}", status) from None
     if location.kind == "memory":
         raise wrong_argument("--store", store, "a file or a database; memory ends with its program")
-    if location.path is not None and not location.path.exists():
-        raise CommandError(f"{location.path}: there is no such file; name another with --store")
     return location
 
 

@@ -24,9 +24,17 @@ USAGE: Table = {
     "records": "usage_records",
     "tail": "usage_tail",
     "export": "usage_export",
+    "reconcile": "usage_reconcile",
+    "report": "usage_report",
+    "serve": "usage_serve",
 }
 COMMANDS: Table = {
+    "batch": "batch",
+    "budget": {"show": "budget_show", "set": "budget_set"},
+    "chat": "chat",
     "demo": "demo",
+    "doctor": "doctor",
+    "estimate": "estimate",
     "models": "models",
     "prompts": {
         "list": "prompts_list",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -13,12 +12,9 @@ from langchain_tamma_openai.cli import _filters, _options, _output
 from langchain_tamma_openai.cli._errors import CommandError, wrong_argument
 
 if TYPE_CHECKING:
-    from langchain_tamma_openai import UsageRecord
-    from langchain_tamma_openai.cli._output import Progress
     from langchain_tamma_openai.usage.export import ExportFormat, ExportTarget
 
 _FORMATS = ("csv", "json", "jsonl", "parquet")
-_STEP = 1000
 
 
 def command(
@@ -61,9 +57,9 @@ def command(
     with _options.ledger(store) as tracker:
         total = tracker.summary(**filters).total_runs
         with _output.progress("exporting", total) as shown:
-            records = _counted(tracker.records(**filters), shown)
             stream = cast("ExportTarget", sys.stdout.buffer if to_stdout else target)
-            number = export_records(records, chosen, stream)
+            records = tracker.records(**filters)
+            number = export_records(records, chosen, stream, progress=shown.update)
     if not to_stdout:
         _tell(cast("Path", target), chosen, number, as_json=as_json)
 
@@ -74,13 +70,6 @@ def _format(target: Path | None, form: str | None) -> ExportFormat:
     if chosen not in _FORMATS:
         raise wrong_argument("--format", chosen, ", ".join(_FORMATS))
     return cast("ExportFormat", chosen)
-
-
-def _counted(records: Iterable[UsageRecord], shown: Progress) -> Iterator[UsageRecord]:
-    for number, record in enumerate(records):
-        if number % _STEP == 0:
-            shown.update(number)
-        yield record
 
 
 def _tell(target: Path, form: str, number: int, *, as_json: bool) -> None:

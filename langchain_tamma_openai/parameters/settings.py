@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from langchain_tamma_openai.models import ModelCatalog
-from langchain_tamma_openai.parameters.problems import Api, ParameterPolicy
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from langchain_tamma_openai.parameters.problems import Api, ParameterPolicy
 
 _OPENAI_HOST = "api.openai.com"
 _LIMIT_NAMES = ("max_output_tokens", "max_completion_tokens", "max_tokens")
@@ -53,6 +55,8 @@ def output_limit_name(model: str, api: Api, base_url: str | None = None) -> str:
         return "max_output_tokens"
     if is_openai(base_url):
         return "max_completion_tokens"
+    from langchain_tamma_openai.models import ModelCatalog
+
     info = ModelCatalog().get(model)
     return info.output_limit_parameter or "max_tokens"
 

@@ -10,7 +10,6 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from itertools import pairwise
@@ -21,8 +20,11 @@ from langchain_tamma_openai.pricing_cost import plain_decimal
 from langchain_tamma_openai.resilience.bounds import check_choice, check_seconds, refuse
 from langchain_tamma_openai.usage.budget_accounts import Accounts, Settled
 from langchain_tamma_openai.usage.budget_amounts import (
+    KEEP,
     Bound,
     BudgetLimits,
+    Keep,
+    change_of_limits,
     read_tokens,
     read_usd,
     refuse_argument,
@@ -39,9 +41,10 @@ from langchain_tamma_openai.usage.budget_reserving import (
     Request,
     TaskColour,
     ThreadColour,
+    reserved_at_once,
     reserving,
 )
-from langchain_tamma_openai.usage.budget_state import EVERY_LINE, LineKey, Terms
+from langchain_tamma_openai.usage.budget_state import Terms
 from langchain_tamma_openai.usage.budget_store import open_store
 from langchain_tamma_openai.usage.budget_waiting import Work, adrive, drive
 from langchain_tamma_openai.usage.budget_windows import BudgetWindow, check_window, window_name
@@ -61,8 +64,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Usd = Decimal | float | str
-_KEEP: Literal["keep"] = "keep"
-Keep = Literal["keep"]
 
 
 class Budget:
@@ -159,6 +160,8 @@ class Budget:
         )
         if limits == BudgetLimits():
             self._look_for_limits()
+        elif not opened.is_local:
+            self._desk.accounts.declare(self._desk.ident)
 
     def _look_for_limits(self) -> None:
         _, limits = self._desk.accounts.look(self._desk.key({}))
@@ -180,6 +183,11 @@ class Budget:
     def window(self) -> BudgetWindow:
         """How long spending adds up."""
         return self._desk.window
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is kept in the memory of this process."""
+        return self._desk.accounts.store.is_local
 
     def __repr__(self) -> str:
         """Show what it is; never a password."""
@@ -236,7 +244,7 @@ class Budget:
             InvalidParameterError: A label that is not in the scope.
             StorageError: The store cannot be reached.
         """
-        self._check_labels(labels)
+        self._desk.check(labels)
         return self._desk.status(*self._desk.accounts.look(self._desk.key(labels)))
 
     async def astatus(self, **labels: object) -> BudgetStatus:
@@ -258,8 +266,8 @@ class Budget:
 
     def set_limit(
         self,
-        limit_usd: Usd | Keep | None = _KEEP,
-        limit_tokens: int | Keep | None = _KEEP,
+        limit_usd: Usd | Keep | None = KEEP,
+        limit_tokens: int | Keep | None = KEEP,
         **labels: object,
     ) -> None:
         """Change a limit while programs run. In a store it holds for all, until `clear_limit`.
@@ -273,29 +281,14 @@ class Budget:
             InvalidParameterError: A wrong amount or label, or no limit would be left.
             StorageError: The store cannot be reached.
         """
-        self._check_labels(labels)
-        usd = None if limit_usd == _KEEP else read_usd(limit_usd, "limit_usd", refuse_argument)
-        tokens = (
-            None
-            if limit_tokens == _KEEP
-            else read_tokens(limit_tokens, "limit_tokens", refuse_argument)
-        )
-
-        def change(old: BudgetLimits) -> BudgetLimits:
-            new = BudgetLimits(
-                old.usd if limit_usd == _KEEP else usd,
-                old.tokens if limit_tokens == _KEEP else tokens,
-            )
-            if new == BudgetLimits():
-                refuse_argument("limit_usd", None, "an amount when there is no other limit")
-            return new
-
-        self._desk.accounts.change_limits(self._limited(labels), change)
+        self._desk.check(labels)
+        change = change_of_limits(limit_usd, limit_tokens)
+        self._desk.accounts.change_limits(self._desk.limited(labels), change)
 
     async def aset_limit(
         self,
-        limit_usd: Usd | Keep | None = _KEEP,
-        limit_tokens: int | Keep | None = _KEEP,
+        limit_usd: Usd | Keep | None = KEEP,
+        limit_tokens: int | Keep | None = KEEP,
         **labels: object,
     ) -> None:
         """Change a limit while programs run; see `set_limit`."""
@@ -311,8 +304,8 @@ class Budget:
             InvalidParameterError: A label that is not in the scope.
             StorageError: The store cannot be reached.
         """
-        self._check_labels(labels)
-        self._desk.accounts.change_limits(self._limited(labels), lambda _: None)
+        self._desk.check(labels)
+        self._desk.accounts.change_limits(self._desk.limited(labels), lambda _: None)
 
     async def aclear_limit(self, **labels: object) -> None:
         """Return to the limit that was in force before; see `clear_limit`."""
@@ -328,7 +321,7 @@ class Budget:
             InvalidParameterError: A label that is not in the scope.
             StorageError: The store cannot be reached.
         """
-        self._check_labels(labels)
+        self._desk.check(labels)
         self._desk.accounts.reset(self._desk.key(labels))
 
     async def areset(self, **labels: object) -> None:
@@ -358,16 +351,9 @@ class Budget:
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await Work(work, self._desk.accounts.store.is_local).arun()
 
-    def _check_labels(self, labels: Mapping[str, object]) -> None:
-        for label in labels:
-            if label not in self.scope:
-                refuse_argument("labels", label, f"in the budget's scope {self.scope!r}")
-
-    def _limited(self, labels: Mapping[str, object]) -> LineKey:
-        key = self._desk.key(labels)
-        return key if labels else replace(key, scope=EVERY_LINE)
-
     def _tell(self, settled: Settled) -> None:
+        if not settled.reached:
+            return
         status = self._desk.status(settled.line, settled.limits)
         for reached in settled.reached:
             alert = BudgetAlert(Decimal(reached.threshold), reached.unit, status)
@@ -409,8 +395,10 @@ def reserve_all(
         InvalidParameterError: A negative or otherwise wrong amount.
         StorageError: A store cannot be reached.
     """
-    request = _request(upper_usd, upper_tokens, labels, wait_s)
-    claims = drive(reserving(_desks(budgets), request, ThreadColour()))
+    request, desks = _request(upper_usd, upper_tokens, labels, wait_s), _desks(budgets)
+    claims = reserved_at_once(desks, request)
+    if claims is None:
+        claims = drive(reserving(desks, request, ThreadColour()))
     return BudgetReservation(claims, request.bound, request.labels)
 
 
@@ -423,8 +411,11 @@ async def areserve_all(
     wait_s: float | None = None,
 ) -> BudgetReservation:
     """Set aside with all of several budgets, or with none; see `reserve_all`."""
-    request = _request(upper_usd, upper_tokens, labels, wait_s)
-    claims = await adrive(reserving(_desks(budgets), request, TaskColour()))
+    request, desks = _request(upper_usd, upper_tokens, labels, wait_s), _desks(budgets)
+    is_local = all(desk.accounts.store.is_local for desk in desks)
+    claims = reserved_at_once(desks, request) if is_local else None
+    if claims is None:
+        claims = await adrive(reserving(desks, request, TaskColour()))
     return BudgetReservation(claims, request.bound, request.labels)
 
 
@@ -435,17 +426,20 @@ def _request(
         isinstance(wait_s, bool) or not isinstance(wait_s, int | float) or not wait_s >= 0
     ):
         refuse_argument("wait_s", wait_s, "a number of seconds, 0 or more")
-    if labels is not None and not isinstance(labels, Mapping):
+    if labels is not None and type(labels) is not dict and not isinstance(labels, Mapping):
         refuse_argument("labels", labels, "a mapping such as {'user_id': 'u1'}")
     bound = Bound(
         read_usd(upper_usd, "upper_usd", refuse_argument),
         read_tokens(upper_tokens, "upper_tokens", refuse_argument),
     )
-    return Request(bound, dict(labels or {}), None if wait_s is None else float(wait_s))
+    return Request(bound, labels or {}, None if wait_s is None else float(wait_s))
 
 
 def _desks(budgets: Iterable[Budget]) -> list[Desk]:
-    desks = sorted((budget._desk for budget in budgets), key=_order)  # noqa: SLF001 - same module
+    desks = [budget._desk for budget in budgets]  # noqa: SLF001 - same module
+    if len(desks) == 1:
+        return desks
+    desks.sort(key=_order)
     for one, other in pairwise(desks):
         if _order(one) == _order(other):
             refuse(

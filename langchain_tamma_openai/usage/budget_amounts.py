@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
-from typing import NoReturn
+from typing import Literal, NamedTuple, NoReturn
 
 from langchain_tamma_openai.checks import shown
 from langchain_tamma_openai.pricing_cost import EXACT
@@ -17,28 +17,30 @@ MOST_TOKENS = 2**62
 _PLACES = 40
 _FINEST = Decimal(1).scaleb(-_PLACES)
 ZERO = Decimal(0)
+_add, _subtract = EXACT.add, EXACT.subtract
+KEEP: Literal["keep"] = "keep"
+Keep = Literal["keep"]
 
 Refuse = Callable[[str, object, str], NoReturn]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Amounts:
-    """Dollars and tokens together; they add and subtract exactly."""
+    """Dollars and tokens together, which never change; they add and subtract exactly."""
 
     usd: Decimal = ZERO
     tokens: int = 0
 
     def __add__(self, other: Amounts) -> Amounts:
         """Add both."""
-        return Amounts(EXACT.add(self.usd, other.usd), self.tokens + other.tokens)
+        return Amounts(_add(self.usd, other.usd), self.tokens + other.tokens)
 
     def __sub__(self, other: Amounts) -> Amounts:
         """Subtract both."""
-        return Amounts(EXACT.subtract(self.usd, other.usd), self.tokens - other.tokens)
+        return Amounts(_subtract(self.usd, other.usd), self.tokens - other.tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """The most that a call can use, or what it did use; None where nobody knows."""
 
     usd: Decimal | None = None
@@ -57,8 +59,7 @@ class Bound:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetLimits:
+class BudgetLimits(NamedTuple):
     """The limits of a budget; None where there is none.
 
     Attributes:
@@ -85,6 +86,8 @@ def read_usd(value: object, field: str, refuse: Refuse) -> Decimal | None:
     expected = "an amount in dollars, 0 or more, such as Decimal('12.50')"
     if value is None:
         return None
+    if type(value) is Decimal and value.is_finite() and ZERO < value <= MOST_USD:
+        return value if _exponent(value) >= -_PLACES else _rounded(value)
     if isinstance(value, bool) or not isinstance(value, Decimal | int | float | str):
         refuse(field, value, expected)
     try:
@@ -93,10 +96,17 @@ def read_usd(value: object, field: str, refuse: Refuse) -> Decimal | None:
         refuse(field, value, expected)
     if not amount.is_finite() or amount < 0 or amount > MOST_USD:
         refuse(field, value, expected)
-    exponent = amount.as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -_PLACES:
-        return amount.quantize(_FINEST, ROUND_CEILING, EXACT)
+    if _exponent(amount) < -_PLACES:
+        return _rounded(amount)
     return amount.copy_abs()  # a zero with a sign is 0; `abs` would round
+
+
+def _exponent(amount: Decimal) -> int:
+    return int(amount.as_tuple().exponent)
+
+
+def _rounded(amount: Decimal) -> Decimal:
+    return amount.quantize(_FINEST, ROUND_CEILING, EXACT)
 
 
 def read_tokens(value: object, field: str, refuse: Refuse) -> int | None:
@@ -112,6 +122,37 @@ def read_tokens(value: object, field: str, refuse: Refuse) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_TOKENS:
         refuse(field, value, "a whole number of tokens, 0 or more")
     return value
+
+
+def change_of_limits(
+    limit_usd: Decimal | float | str | None, limit_tokens: int | Keep | None
+) -> Callable[[BudgetLimits], BudgetLimits]:
+    """Read what is to become of limits.
+
+    Args:
+        limit_usd: Limit in dollars; None for no such limit, "keep" for the one that holds.
+        limit_tokens: Limit in tokens; None and "keep" likewise.
+
+    Returns:
+        Makes the new limits of the old ones.
+
+    Raises:
+        InvalidParameterError: A wrong amount; also later, when no limit would be left.
+    """
+    usd = None if limit_usd == KEEP else read_usd(limit_usd, "limit_usd", refuse_argument)
+    tokens = (
+        None if limit_tokens == KEEP else read_tokens(limit_tokens, "limit_tokens", refuse_argument)
+    )
+
+    def change(old: BudgetLimits) -> BudgetLimits:
+        new = BudgetLimits(
+            old.usd if limit_usd == KEEP else usd, old.tokens if limit_tokens == KEEP else tokens
+        )
+        if new == BudgetLimits():
+            refuse_argument("limit_usd", None, "an amount when there is no other limit")
+        return new
+
+    return change
 
 
 def refuse_argument(field: str, value: object, expected: str) -> NoReturn:

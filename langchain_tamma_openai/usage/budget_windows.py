@@ -54,6 +54,27 @@ def window_name(window: BudgetWindow) -> str:
     return window or "ever"
 
 
+def read_window(name: str) -> BudgetWindow:
+    """Read what `window_name` wrote.
+
+    Args:
+        name: "day", "month", "ever", or seconds as in "3600s".
+
+    Raises:
+        ConfigurationError: It is none of these.
+    """
+    if name in {"day", "month"}:
+        return "day" if name == "day" else "month"
+    if name == "ever":
+        return None
+    try:
+        window: BudgetWindow = timedelta(seconds=float(name.removesuffix("s")))
+    except (ValueError, OverflowError):
+        refuse("window", name, "'day', 'month', 'ever' or seconds such as '3600s'")
+    check_window(window)
+    return window
+
+
 def span_at(window: BudgetWindow, now_s: float) -> Span:
     """Find the window that a moment belongs to.
 
@@ -74,3 +95,12 @@ def span_at(window: BudgetWindow, now_s: float) -> Span:
     if first.month == _DECEMBER:
         return Span(first, first.replace(year=first.year + 1, month=1))
     return Span(first, first.replace(month=first.month + 1))
+
+
+def moment_of(text: str | None) -> datetime | None:
+    """Read an end of a window as a store keeps it.
+
+    Args:
+        text: ISO 8601; None for never.
+    """
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)

@@ -33,6 +33,8 @@ FIELD_GROUPS = (
 )
 GROUPS = (*TIME_GROUPS, *FIELD_GROUPS, "tag")
 GroupKey: TypeAlias = tuple[str | None, ...]
+OTHERS = "\x00others"
+"""Stands for all values of a group that are not told apart; stores hold no text with a NUL."""
 
 COUNT_NAMES = (
     "total_requests",
@@ -352,7 +354,7 @@ def summarize(
     for record in records:
         tally = Tally.of(record)
         total.add(tally)
-        for key in _keys(record, group_by) if group_by else ():
+        for key in keys_of(record, group_by) if group_by else ():
             groups.setdefault(key, Tally()).add(tally)
     return make_summary(total, groups, group_by, span)
 
@@ -363,13 +365,29 @@ def time_label(moment: datetime, name: str) -> str:
     return {"month": day[:7], "day": day, "hour": f"{day}T{moment.hour:02}:00Z"}[name]
 
 
+def time_us(record: UsageRecord, measure: str) -> int | None:
+    """Give a time of a run in microseconds; None where it is not known.
+
+    Args:
+        record: The run.
+        measure: "latency" or "first_token".
+    """
+    seconds = record.latency_s if measure == "latency" else record.time_to_first_token_s
+    return None if seconds is None else microseconds(seconds)
+
+
 def microseconds(seconds: float) -> int:
     """Round seconds to whole microseconds, which add up the same in any order."""
     return round(seconds * _MICROSECONDS)
 
 
-def _keys(record: UsageRecord, group_by: Sequence[str]) -> list[GroupKey]:
-    """Name the groups of a run: one, but for several tags."""
+def keys_of(record: UsageRecord, group_by: Sequence[str]) -> list[GroupKey]:
+    """Name the groups of a run: one, but for several tags.
+
+    Args:
+        record: The run.
+        group_by: Names among `GROUPS`.
+    """
     if "tag" not in group_by:
         return [tuple(_value(record, name) for name in group_by)]
     tags: Iterable[str | None] = dict.fromkeys(map(clean_text, record.tags)) or (None,)

@@ -34,6 +34,7 @@ from langchain_tamma_openai.usage.filters import (
     parse_group_by,
     parse_moment,
 )
+from langchain_tamma_openai.usage.percentiles import COLUMNS, Measure, Percentiles, percentiles
 from langchain_tamma_openai.usage.record import AttemptRecord, UsageRecord
 from langchain_tamma_openai.usage.record_checks import check_record
 from langchain_tamma_openai.usage.spill import Spill
@@ -44,6 +45,7 @@ from langchain_tamma_openai.usage.writer import LedgerWriter
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.usage.export import ExportFormat, ExportTarget
+    from langchain_tamma_openai.usage.report.figures import LedgerFigures, ReportPlan
     from langchain_tamma_openai.usage.store.base import RecordStore
 
 Durability = Literal["batched", "sync"]
@@ -171,7 +173,7 @@ class UsageTracker:
         else:
             self._writer.put(record)
 
-    def record_draft(self, draft: RecordDraft) -> None:
+    def record_draft(self, draft: RecordDraft[Any]) -> None:
         """Keep a run whose record is made later, in the writer's thread or when it is asked for.
 
         Args:
@@ -274,10 +276,52 @@ class UsageTracker:
             lambda: self.summary(start, end, group_by=group_by, **filters)
         )
 
+    def report_figures(self, wanted: RecordFilter, plan: ReportPlan) -> LedgerFigures:
+        """Read what a report is made of, all at one moment; see `usage_report`.
+
+        Args:
+            wanted: Which runs.
+            plan: How much is wanted.
+
+        Raises:
+            StorageError: The store cannot be read.
+        """
+        self.flush()
+        return self._store.report(wanted, plan)
+
+    def percentiles(
+        self,
+        measure: Measure = "latency",
+        *,
+        group_by: str | Sequence[str] = (),
+        **filters: Unpack[RecordFilters],
+    ) -> tuple[Percentiles, ...]:
+        """Give the times within which half, 90, 95 and 99 % of the runs were, in the database.
+
+        Args:
+            measure: "latency", or "first_token" of streams.
+            group_by: Names to group by, as for `summary`.
+            filters: Which runs; see `RecordFilters`.
+
+        Returns:
+            One for each group with a known time; without `group_by` one, or none.
+
+        Raises:
+            InvalidParameterError: A filter or a name is wrong.
+            StorageError: The store cannot be read.
+        """
+        check_choice(measure, "measure", tuple(COLUMNS))
+        wanted = RecordFilter.parse(cast("dict[str, object]", filters))
+        names = parse_group_by(group_by, GROUPS)
+        self.flush()
+        return percentiles(self._store.ranks(wanted, names, measure), names)
+
     def export(
         self,
         format: ExportFormat,  # noqa: A002 - the public name
         target: ExportTarget | None = None,
+        *,
+        progress: Callable[[int], None] | None = None,
         **filters: Unpack[RecordFilters],
     ) -> str | bytes | int:
         """Write records to a file or a stream.
@@ -285,6 +329,7 @@ class UsageTracker:
         Args:
             format: "json", "jsonl", "csv" or "parquet".
             target: A path or an open stream; None gives the content back.
+            progress: Told after every 1,000 records, and at the end, how many were written.
             filters: Which records; see `RecordFilters`.
 
         Raises:
@@ -294,16 +339,23 @@ class UsageTracker:
         from langchain_tamma_openai.usage.export import export_records
 
         records = self.records(**filters)
-        return export_records(records, format, cast("ExportTarget", target))
+        return export_records(records, format, cast("ExportTarget", target), progress=progress)
 
     async def aexport(
         self,
         format: ExportFormat,  # noqa: A002 - the public name
         target: ExportTarget | None = None,
+        *,
+        progress: Callable[[int], None] | None = None,
         **filters: Unpack[RecordFilters],
     ) -> str | bytes | int:
-        """Write records as `export` does, without holding up the event loop."""
-        return await asyncio.to_thread(lambda: self.export(format, target, **filters))
+        """Write records as `export` does, without holding up the event loop.
+
+        `progress` is called in a thread of its own.
+        """
+        return await asyncio.to_thread(
+            lambda: self.export(format, target, progress=progress, **filters)
+        )
 
     def clear(self, before: Moment) -> int:
         """Delete the runs that started before a moment, with their attempts.

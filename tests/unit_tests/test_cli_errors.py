@@ -80,3 +80,17 @@ def test_a_warning_is_one_line() -> None:
         text = warnings.formatwarning("two\nlines", UserWarning, "file.py", 1)
     assert text == "warning: two lines\n"
     assert warnings.formatwarning is before
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [ValueError("Error building `literal` serializer: KeyboardInterrupt: "), ImportError("no")],
+)
+def test_ctrl_c_is_found_in_what_a_library_made_of_it(
+    wrapped: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if isinstance(wrapped, ImportError):
+        wrapped.__context__ = KeyboardInterrupt()
+    with Ending() as ending:
+        raise wrapped
+    assert (ending.status, capsys.readouterr().err) == (130, "\nstopped\n")

@@ -117,9 +117,7 @@ def test_without_a_ledger_it_says_how_to_name_one(
 
 def test_asking_makes_no_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     missing = tmp_path / "missing.db"
-    assert "there is no such file" in _printed(
-        capsys, "summary", "--store", str(missing), status=1
-    )
+    assert "there is no such file" in _printed(capsys, "summary", "--store", str(missing), status=1)
     assert not missing.exists()
 
 

@@ -10,6 +10,7 @@ import pytest
 from mock_api import MockAPI
 
 from langchain_tamma_openai import (
+    Budget,
     ChatTammaOpenAI,
     CircuitBreaker,
     ConfigurationError,
@@ -19,6 +20,7 @@ from langchain_tamma_openai import (
     OpenAIRateLimiter,
     QuotaMemory,
     RetryPolicy,
+    UsageTracker,
 )
 
 
@@ -137,3 +139,24 @@ def test_a_pickle_has_the_fallbacks_without_keys_and_says_so(
     assert "no fallbacks with keys" in caplog.text
     twin = pickle.loads(data)  # noqa: S301 - our own bytes
     assert [model.model for model in twin._fallback_policy.listed] == ["gpt-6-sol"]
+
+
+def test_a_copy_may_have_another_budget() -> None:
+    first, second = Budget(5), Budget(7)
+    api = MockAPI()
+    llm = api.tamma(budget=first)
+    llm.model_copy(update={"budget": [first, second]}).invoke("Hello")
+    assert first.status().spent_usd == second.status().spent_usd > 0
+    llm.model_copy(update={"budget": None}).invoke("Hello")
+    llm.invoke("Hello")
+    assert first.status().spent_usd == 2 * second.status().spent_usd
+
+
+def test_a_copy_with_another_governor_records_once() -> None:
+    tracker = UsageTracker()
+    llm = MockAPI().tamma(usage_tracker=tracker)
+    other = llm.model_copy(update={"budget": Budget(5)})
+    assert other.callbacks is None  # the model tells its tracker itself
+    other.invoke("Hello")
+    assert tracker.summary().total_requests == 1
+    assert [record.attempts for record in tracker.records()] == [1]

@@ -9,13 +9,21 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from operator import attrgetter
+from typing import Any
 from uuid import UUID
 
 from langchain_tamma_openai.usage.drafts import Kept, RecordDraft, made
 from langchain_tamma_openai.usage.filters import RecordFilter
+from langchain_tamma_openai.usage.percentiles import GroupKey, Measure, Ranks, rank
 from langchain_tamma_openai.usage.record import UsageRecord
+from langchain_tamma_openai.usage.report.figures import LedgerFigures, ReportPlan
 from langchain_tamma_openai.usage.store.base import PAGE_ROWS
-from langchain_tamma_openai.usage.summary import UsageSummary, summarize
+from langchain_tamma_openai.usage.summary import (
+    UsageSummary,
+    keys_of,
+    summarize,
+    time_us,
+)
 
 logger = logging.getLogger(__name__)
 _by_start = attrgetter("started_at")
@@ -46,7 +54,7 @@ class MemoryStore:
         if excess > 0:
             self._count_dropped(excess)
 
-    def keep(self, draft: RecordDraft) -> None:
+    def keep(self, draft: RecordDraft[Any]) -> None:
         """Keep a run whose record is made when it is asked for.
 
         Args:
@@ -68,6 +76,21 @@ class MemoryStore:
     def summary(self, wanted: RecordFilter, group_by: Sequence[str]) -> UsageSummary:
         """Add up the records that are wanted."""
         return summarize(self._matching(wanted), group_by, (wanted.start, wanted.end))
+
+    def report(self, wanted: RecordFilter, plan: ReportPlan) -> LedgerFigures:
+        """Read what a report needs, from the records as they are at this moment."""
+        from langchain_tamma_openai.usage.store.report_memory import read_figures
+
+        return read_figures(self._matching(wanted), plan)
+
+    def ranks(
+        self, wanted: RecordFilter, group_by: Sequence[str], measure: Measure
+    ) -> dict[GroupKey, Ranks]:
+        """Rank the times of the runs that are wanted."""
+        runs = [record for record in self._matching(wanted) if not record.cache_hit]
+        return rank(
+            (key, time_us(record, measure)) for record in runs for key in keys_of(record, group_by)
+        )
 
     def clear(self, before: datetime) -> int:
         """Forget the runs that started before a moment, and say how many there were."""
