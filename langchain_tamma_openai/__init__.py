@@ -12,12 +12,18 @@ from langchain_tamma_openai._version import __version__
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.adaptive import AdaptiveChoice, AdaptiveParameters
-    from langchain_tamma_openai.batch.job import BatchJob, BatchResult
-    from langchain_tamma_openai.batch.status import BatchState, BatchStatus
-    from langchain_tamma_openai.batch.submitting import asubmit_batch, submit_batch
     from langchain_tamma_openai.batch_run.problems import BatchConflictError, BatchInputError
     from langchain_tamma_openai.batch_run.progress import BatchProgress, BatchSummary
     from langchain_tamma_openai.batch_run.run import BatchRun
+    from langchain_tamma_openai.batches.answers import BatchResult
+    from langchain_tamma_openai.batches.errors import (
+        BatchAnswerMissingError,
+        BatchCancelledError,
+        BatchExpiredError,
+    )
+    from langchain_tamma_openai.batches.job import BatchJob, asubmit_batch, submit_batch
+    from langchain_tamma_openai.batches.status import BatchProblem, BatchState, BatchStatus
+    from langchain_tamma_openai.batches.store import BatchStore
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
     from langchain_tamma_openai.chunk_buffer import ChunkBuffer
     from langchain_tamma_openai.config import TammaOpenAIConfig
@@ -154,19 +160,22 @@ if TYPE_CHECKING:
         RunStatus,
         UsageRecord,
     )
-    from langchain_tamma_openai.usage.report.making import UsageReport, usage_report
+    from langchain_tamma_openai.usage.report.data import UsageReport
+    from langchain_tamma_openai.usage.report.gather import ausage_report, usage_report
     from langchain_tamma_openai.usage.summary import UsageSummary
     from langchain_tamma_openai.usage.totals import UsageTotals
     from langchain_tamma_openai.usage.tracker import UsageTracker
 
 _HOMES = {
     "adaptive": ("AdaptiveChoice", "AdaptiveParameters"),
-    "batch.job": ("BatchJob", "BatchResult"),
-    "batch.status": ("BatchState", "BatchStatus"),
-    "batch.submitting": ("asubmit_batch", "submit_batch"),
     "batch_run.problems": ("BatchConflictError", "BatchInputError"),
     "batch_run.progress": ("BatchProgress", "BatchSummary"),
     "batch_run.run": ("BatchRun",),
+    "batches.answers": ("BatchResult",),
+    "batches.errors": ("BatchAnswerMissingError", "BatchCancelledError", "BatchExpiredError"),
+    "batches.job": ("BatchJob", "asubmit_batch", "submit_batch"),
+    "batches.status": ("BatchProblem", "BatchState", "BatchStatus"),
+    "batches.store": ("BatchStore",),
     "chat_models.base": ("ChatTammaOpenAI",),
     "chunk_buffer": ("ChunkBuffer",),
     "config": ("TammaOpenAIConfig",),
@@ -276,7 +285,8 @@ _HOMES = {
         "RunStatus",
         "UsageRecord",
     ),
-    "usage.report.making": ("UsageReport", "usage_report"),
+    "usage.report.data": ("UsageReport",),
+    "usage.report.gather": ("ausage_report", "usage_report"),
     "usage.summary": ("UsageSummary",),
     "usage.totals": ("UsageTotals",),
     "usage.tracker": ("UsageTracker",),
@@ -290,14 +300,19 @@ __all__ = [
     "AttemptOutcome",
     "AttemptRecord",
     "AuthenticationError",
+    "BatchAnswerMissingError",
+    "BatchCancelledError",
     "BatchConflictError",
+    "BatchExpiredError",
     "BatchInputError",
     "BatchJob",
+    "BatchProblem",
     "BatchProgress",
     "BatchResult",
     "BatchRun",
     "BatchState",
     "BatchStatus",
+    "BatchStore",
     "BatchSummary",
     "Budget",
     "BudgetAlert",
@@ -407,6 +422,7 @@ __all__ = [
     "arun_with_fallbacks",
     "astream_tool_loop",
     "asubmit_batch",
+    "ausage_report",
     "check_history",
     "check_tool_arguments",
     "export_records",

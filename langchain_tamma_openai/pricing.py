@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, localcontext
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from langchain_core.messages.ai import UsageMetadata
 
@@ -35,6 +35,7 @@ from langchain_tamma_openai.wire.usage import TokenUsage
 if TYPE_CHECKING:
     from langchain_core.messages import MessageLikeRepresentation
 
+    from langchain_tamma_openai.pricing_bound import PlainBounds
     from langchain_tamma_openai.pricing_estimate import CostEstimate, UpperBound
     from langchain_tamma_openai.pricing_genai import FoundPrices, GenaiPrices
     from langchain_tamma_openai.pricing_overview import PricingRow
@@ -76,6 +77,7 @@ class CostCalculator:
         self._genai: GenaiPrices | None = None
         self._used_snapshot = False
         self._sheets: dict[tuple[object, ...], PriceSheet | str] = {}
+        self._bounds: dict[tuple[object, ...], tuple[list[PriceSheet], PlainBounds]] = {}
 
     def __reduce__(self) -> tuple[type[CostCalculator], tuple[Mapping[str, object] | None]]:
         """Pickle the table, not the caches."""
@@ -217,9 +219,7 @@ class CostCalculator:
         size = size_of_payload(payload, name, expected_output_tokens)
         tier = payload.get("service_tier") if service_tier is None else service_tier
         try:
-            wanted = _tier_name(tier, batch=batch)
-            tiers = (wanted, STANDARD) if wanted in _MAY_BE_DOWNGRADED else (wanted,)
-            sheets = [self._sheet(name, each, at, provider, regional=regional) for each in tiers]
+            sheets = self._possible_sheets(name, tier, at, provider, batch=batch, regional=regional)
             return price_size(name, size, sheets)
         except _Unknown as unknown:
             return unknown_estimate(name, size, str(unknown))
@@ -247,12 +247,38 @@ class CostCalculator:
             batch: Whether it goes through the Batch API.
             regional: Whether a regional address of OpenAI is asked.
         """
-        from langchain_tamma_openai.pricing_estimate import UpperBound
-
-        estimate = self.estimate_payload(
-            payload, model, service_tier=service_tier, at=at, batch=batch, regional=regional
+        from langchain_tamma_openai.pricing_estimate import (
+            UpperBound,
+            highest_price,
+            size_of_payload,
         )
-        return UpperBound(estimate.high, estimate.high_tokens, estimate.input_tokens)
+
+        name = str(payload.get("model") if model is None else model)
+        tier = payload.get("service_tier") if service_tier is None else service_tier
+        try:
+            sheets = self._possible_sheets(name, tier, at, "openai", batch=batch, regional=regional)
+            if (plain := self._plain_bounds(name, sheets).of(payload)) is not None:
+                return plain
+        except Exception:  # noqa: BLE001 - a bound must not fail a call
+            sheets = []
+        size = size_of_payload(payload, name)
+        try:
+            usd = highest_price(size, sheets) if sheets else None
+        except Exception:  # noqa: BLE001 - an unknown bound is None
+            usd = None
+        return UpperBound(usd, size.high_tokens, size.input_tokens)
+
+    def _plain_bounds(self, model: str, sheets: list[PriceSheet]) -> PlainBounds:
+        from langchain_tamma_openai.pricing_bound import PlainBounds
+
+        # By the objects, which are kept with the bounds and so are no others.
+        key = (model, *map(id, sheets))
+        found = self._bounds.get(key)
+        if found is None:
+            if len(self._bounds) >= _MAX_CACHED_SHEETS:
+                self._bounds.clear()
+            found = self._bounds[key] = sheets, PlainBounds(model, sheets)
+        return found[1]
 
     def prices(
         self,
@@ -300,6 +326,21 @@ class CostCalculator:
             for tier, sheet in known or sheets[:1]:
                 rows += pricing_rows(info, tier, sheet)
         return rows
+
+    def _possible_sheets(
+        self,
+        model: str,
+        tier: object,
+        at: datetime | None,
+        provider: str,
+        *,
+        batch: bool,
+        regional: bool,
+    ) -> list[PriceSheet]:
+        """Give the prices of the tier that is asked for, and of one it may be served at instead."""
+        wanted = _tier_name(cast("str | None", tier), batch=batch)
+        tiers = (wanted, STANDARD) if wanted in _MAY_BE_DOWNGRADED else (wanted,)
+        return [self._sheet(model, each, at, provider, regional=regional) for each in tiers]
 
     def _sheet(
         self, model: str, tier: str, at: datetime | None, provider: str, *, regional: bool = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_tamma_openai.pricing_cost import EXACT, plain_decimal
@@ -21,9 +22,9 @@ __all__ = ["CostEstimate", "RequestSize", "UpperBound"]
 LIKELY_OUTPUT_TOKENS = 500
 """Output tokens of an ordinary answer, for the expected amount; a stated guess."""
 
-_MIN_CACHED_TOKENS = 1_024  # shorter prompts are neither read from the cache nor written to it
+MIN_CACHED_TOKENS = 1_024  # shorter prompts are neither read from the cache nor written to it
 _PER_MILLION = -6
-_LIMITS = ("max_output_tokens", "max_completion_tokens", "max_tokens")
+_LIMITS = frozenset({"max_output_tokens", "max_completion_tokens", "max_tokens"})
 
 
 class UpperBound(NamedTuple):
@@ -170,7 +171,7 @@ def _size(
     tally: Tally, payload: Mapping[str, Any], expected_output_tokens: int | None
 ) -> RequestSize:
     choices = max(1, _number(payload.get("n")) or 1)
-    high_output = _output_limit(tally.model, payload)
+    high_output = output_limit(tally.model, payload)
     expected = LIKELY_OUTPUT_TOKENS if expected_output_tokens is None else expected_output_tokens
     if high_output is not None:
         high_output, expected = high_output * choices, min(expected, high_output)
@@ -190,10 +191,7 @@ def _size(
 
 def _high_input(tally: Tally) -> int | None:
     """Bound the input by what was counted and by what the model takes at most."""
-    from langchain_tamma_openai.models import ModelCatalog
-
-    info = ModelCatalog().get(tally.model)
-    window = info.max_input_tokens or info.context_window_tokens
+    window, _ = model_limits(tally.model)
     if tally.unbounded:
         return None if window is None else max(window, tally.tokens)
     if window is None:
@@ -201,13 +199,32 @@ def _high_input(tally: Tally) -> int | None:
     return max(min(tally.high_tokens, window), tally.tokens)
 
 
-def _output_limit(model: str, payload: Mapping[str, Any]) -> int | None:
-    from langchain_tamma_openai.models import ModelCatalog
+def output_limit(model: str, payload: Mapping[str, Any]) -> int | None:
+    """Give the most output of one choice; None where it is not known.
 
+    Args:
+        model: The model to ask.
+        payload: The body of the request.
+    """
+    _, longest = model_limits(model)
+    if _LIMITS.isdisjoint(payload):
+        return longest
     given = [value for name in _LIMITS if (value := _number(payload.get(name))) is not None]
-    longest = ModelCatalog().get(model).max_output_tokens
     asked = max(given) if given else longest
     return asked if asked is None or longest is None else min(asked, longest)
+
+
+@lru_cache(maxsize=256)
+def model_limits(model: str) -> tuple[int | None, int | None]:
+    """Give the most input and the most output that a model takes, where that is known.
+
+    Args:
+        model: Any model id.
+    """
+    from langchain_tamma_openai.models import ModelCatalog
+
+    info = ModelCatalog().get(model)
+    return info.max_input_tokens or info.context_window_tokens, info.max_output_tokens
 
 
 def _speaks(payload: Mapping[str, Any]) -> bool:
@@ -233,20 +250,33 @@ def price_size(model: str, size: RequestSize, sheets: Sequence[PriceSheet]) -> C
         size: What it can use.
         sheets: Prices of the tier that was asked for, then of tiers it may be served at instead.
     """
+    high = highest_price(size, sheets)
     with localcontext(EXACT):
         lows = [_low(size, sheet) for sheet in sheets]
-        highs = [_high(size, sheet) for sheet in sheets]
         expected = _expected(size, sheets[0])
-    high = _all_known(highs)
     return CostEstimate(
         model=model,
         low=None if (known := _all_known(lows)) is None else min(known),
         expected=expected,
-        high=None if high is None else max(high),
+        high=high,
         size=size,
         pricing_source=sheets[0].source,
         unknown_reason=_reason(size, expected, high),
     )
+
+
+def highest_price(size: RequestSize, sheets: Sequence[PriceSheet]) -> Decimal | None:
+    """Price the most that a request can use; None when that, or a price of it, is not known.
+
+    Args:
+        size: What it can use.
+        sheets: Prices of all tiers that it may be served at.
+    """
+    if size.high_input_tokens is None or size.high_output_tokens is None:
+        return None
+    with localcontext(EXACT):
+        known = _all_known([_high(size, sheet) for sheet in sheets])
+    return None if known is None else max(known)
 
 
 def unknown_estimate(model: str, size: RequestSize, reason: str) -> CostEstimate:
@@ -279,7 +309,7 @@ def _low(size: RequestSize, sheet: PriceSheet) -> Decimal | None:
     if prices is None:
         return None
     plain = prices.input_usd_per_mtok * size.low_input_tokens
-    cached_tokens = max(size.low_input_tokens, _MIN_CACHED_TOKENS)
+    cached_tokens = max(size.low_input_tokens, MIN_CACHED_TOKENS)
     cached_price = prices.cached_input_usd_per_mtok
     if cached_price is None or cached_tokens > (size.high_input_tokens or cached_tokens):
         return plain.scaleb(_PER_MILLION)
@@ -308,8 +338,8 @@ def _output_price(size: RequestSize, prices: UnitPrices) -> Decimal | None:
 
 def _high(size: RequestSize, sheet: PriceSheet) -> Decimal | None:
     """Take the dearest of the price levels that the input can reach."""
-    if size.high_input_tokens is None or size.high_output_tokens is None:
-        return None
+    if len(sheet.levels) == 1:
+        return _high_at(size, size.high_input_tokens or 0, sheet.levels[0].prices)
     reached = list(_reached(size, sheet))
     amounts = [_high_at(size, tokens, prices) for tokens, prices in reached]
     known = _all_known(amounts)
@@ -341,7 +371,7 @@ def _high_at(size: RequestSize, input_tokens: int, prices: UnitPrices | None) ->
 
 def _dearest_input(size: RequestSize, input_tokens: int, prices: UnitPrices) -> Decimal | None:
     """Take the price of plain input, or of writing it to the cache where that costs more."""
-    if input_tokens < _MIN_CACHED_TOKENS:
+    if input_tokens < MIN_CACHED_TOKENS:
         return prices.input_usd_per_mtok
     write_price = prices.cache_write_usd_per_mtok
     if size.keeps_12h:

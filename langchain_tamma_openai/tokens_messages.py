@@ -34,6 +34,7 @@ _TOOL_CHOICE_NONE_TOKENS = 1
 _FORCED_FUNCTION_TOKENS = 4  # `function_call`
 _FORCED_TOOL_TOKENS = 7  # `tool_choice`
 _RESPONSE_FORMAT_TOKENS = 12  # a guess: the schema comes with a heading
+_PLAIN_KEYS = 2
 _SYSTEM_ROLES = ("system", "developer")
 _TOOLS_KNOWN_FOR = re.compile(r"(gpt-3\.5-turbo|gpt-4|gpt-4o|gpt-4o-mini)(-[\d-]+)?$")
 
@@ -61,7 +62,7 @@ def add_request(
         response_format: As in the request, of either API; only `json_schema` costs anything.
     """
     functions = [function for tool in tools if (function := _function_of(tool)) is not None]
-    _add_messages(tally, messages, beside_functions=bool(functions))
+    add_messages(tally, messages, beside_functions=bool(functions))
     add_tools(tally, tools)
     if tools:
         _add_tool_choice(tally, tool_choice)
@@ -69,7 +70,14 @@ def add_request(
         _add_schema(tally, response_format)
 
 
-def _add_messages(tally: Tally, messages: Sequence[Json], *, beside_functions: bool) -> None:
+def add_messages(tally: Tally, messages: Sequence[Json], *, beside_functions: bool = False) -> None:
+    """Count messages, and the start of the reply.
+
+    Args:
+        tally: Where to add.
+        messages: JSON messages in the form of Chat Completions.
+        beside_functions: Whether functions are shown beside them.
+    """
     padded = not beside_functions
     for message in messages:
         pad = not padded and message.get("role") in _SYSTEM_ROLES
@@ -78,6 +86,16 @@ def _add_messages(tally: Tally, messages: Sequence[Json], *, beside_functions: b
     if beside_functions and padded:
         tally.add(_TOOLS_BESIDE_SYSTEM_TOKENS)
     tally.add(_REPLY_TOKENS)
+
+
+def message_tokens(model: str) -> tuple[int, int]:
+    """Give the tokens around each message, and those of the start of the reply.
+
+    Args:
+        model: Any model id.
+    """
+    oldest = model.startswith(_OLDEST_MODEL)
+    return (_OLDEST_MESSAGE_TOKENS if oldest else _MESSAGE_TOKENS), _REPLY_TOKENS
 
 
 def add_tools(tally: Tally, tools: Sequence[Json]) -> None:
@@ -139,14 +157,17 @@ def _add_tool_choice(tally: Tally, tool_choice: object) -> None:
 def _add_message(tally: Tally, message: Json, padding: str) -> None:
     oldest = tally.model.startswith(_OLDEST_MODEL)
     tally.add(_OLDEST_MESSAGE_TOKENS if oldest else _MESSAGE_TOKENS)
-    tally.add_text(message.get("role"))
+    role = message.get("role")
+    tally.add_text(role)
     add_content(tally, message.get("content"), padding)
+    if role == "function":
+        tally.add(_FUNCTION_ROLE_TOKENS)
+    if len(message) == _PLAIN_KEYS and "role" in message and "content" in message:
+        return  # nothing but these two, as in nearly all messages
     tally.add_text(message.get("refusal"))
     if message.get("name"):
         tally.add_text(message["name"])
         tally.add(_OLDEST_NAME_TOKENS if oldest else _NAME_TOKENS)
-    if message.get("role") == "function":
-        tally.add(_FUNCTION_ROLE_TOKENS)
     if "tool_call_id" in message:
         most = _TOOL_CALL_ID_TOKENS + _TOOL_RESULT_DOUBT_TOKENS
         tally.add(

@@ -9,12 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from langchain_tamma_openai.tokens_messages import add_request
+from langchain_tamma_openai.tokens_messages import add_messages, add_request
 from langchain_tamma_openai.tokens_tally import Tally
 
 Json = Mapping[str, Any]
 
 _STORED = ("previous_response_id", "conversation", "prompt")
+BESIDE_MESSAGES = frozenset(
+    {
+        "tools",
+        "functions",
+        "tool_choice",
+        "function_call",
+        "text",
+        "response_format",
+        "web_search_options",
+        *_STORED,
+    }
+)
+"""What else in a request the model is shown."""
 _ENCRYPTED_CHARS_PER_TOKEN = 6  # base64 of some four bytes
 
 
@@ -25,7 +38,11 @@ def add_payload(tally: Tally, payload: Json) -> None:
         tally: Where to add.
         payload: The body.
     """
-    tools = _mappings(payload.get("tools")) + [
+    if BESIDE_MESSAGES.isdisjoint(payload) and "messages" in payload:
+        add_messages(tally, _mappings(payload["messages"]))
+        return
+    tools = _mappings(payload.get("tools"))
+    tools += [
         {"type": "function", "function": function}
         for function in _mappings(payload.get("functions"))
     ]
@@ -36,7 +53,7 @@ def add_payload(tally: Tally, payload: Json) -> None:
     for name in _STORED:
         if payload.get(name):
             tally.no_limit(f"what {name} adds is stored by the API and not known here")
-    hosted = any(tool.get("type") not in _OWN_TOOLS for tool in tools)
+    hosted = tools and any(tool.get("type") not in _OWN_TOOLS for tool in tools)
     if hosted or "web_search_options" in payload:
         tally.no_limit("what tools that OpenAI runs add to the input is not known beforehand")
 
@@ -113,8 +130,9 @@ def _joined(messages: Iterator[Json]) -> Iterator[Json]:
 
 def _mappings(value: object) -> list[Json]:
     """Keep what can be read of a list from outside."""
-    items = value if isinstance(value, list | tuple) else ()
-    return [item for item in items if isinstance(item, Mapping)]
+    if not value or not isinstance(value, list | tuple):
+        return []
+    return [item for item in value if isinstance(item, Mapping)]
 
 
 _ITEMS: Mapping[str, Callable[[Tally, Json], Json]] = {

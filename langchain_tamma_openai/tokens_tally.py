@@ -89,7 +89,9 @@ class Tally:
         if not self._assumed:
             self.add(tokens)
             return
-        self.add(tokens, low=_times(tokens, _ASSUMED_LESS), high=_times(tokens, _ASSUMED_MORE))
+        self.tokens += tokens
+        self.low_tokens += less(tokens)
+        self.high_tokens += more(tokens)
 
     def add_image(self, size_px: tuple[int, int] | None, detail: str) -> None:
         """Add an image, by its upper bound when its size is not known."""
@@ -106,6 +108,24 @@ class Tally:
         self.audio_tokens += tokens
         self.high_audio_tokens += high
         self.add(tokens, note, low=low, high=high)
+
+
+def less(tokens: int) -> int:
+    """Say how few tokens a text may be of which the tokenizer is not published.
+
+    Args:
+        tokens: As the one that stands in for it counts.
+    """
+    return _times(tokens, _ASSUMED_LESS)
+
+
+def more(tokens: int) -> int:
+    """Say how many tokens a text may be of which the tokenizer is not published.
+
+    Args:
+        tokens: As the one that stands in for it counts.
+    """
+    return _times(tokens, _ASSUMED_MORE)
 
 
 def _times(tokens: int, ratio: tuple[int, int]) -> int:

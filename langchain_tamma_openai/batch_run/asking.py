@@ -66,6 +66,7 @@ class LineExchange:
     Attributes:
         content: Sent as it is; None where the model makes the request.
         is_sent: Whether a request went out, or is about to.
+        is_noted: Whether that is noted.
         body: The server's last answer.
         failure: What kept it from being noted; then nothing is sent.
     """
@@ -87,17 +88,17 @@ class LineExchange:
         self.body: Any = None
         self.failure: Exception | None = None
         self._note_sent = note_sent
-        self._is_noted = False
+        self.is_noted = False
 
     async def sending(self) -> None:
         """Note each request of the line, before it is sent."""
         self.is_sent = True
         try:
-            await self._note_sent(not self._is_noted)
+            await self._note_sent(not self.is_noted)
         except Exception as error:
             self.failure = error
             raise
-        self._is_noted = True
+        self.is_noted = True
 
     def received(self, response: httpx2.Response) -> None:
         """Keep the body of an answer."""

@@ -168,12 +168,12 @@ class Drive:
     async def _note_sent(self, line: int, is_first: bool) -> None:  # noqa: FBT001 - as `LineExchange` wants it
         if is_first:
             await self._scribe.note(Event.SENT, line)
+            self._progress.in_flight += 1
         else:
             await self._scribe.note_head()
 
     async def _ask(self, worker: _Worker, line: BatchLine, exchange: LineExchange) -> Outcome:
         worker.exchange = exchange
-        self._progress.in_flight += 1
         try:
             asked_before = self._session.plan.asked_before(line.line)
             return await self._asker.ask(line, exchange, asked_before)
@@ -183,7 +183,7 @@ class Drive:
             raise
         finally:
             worker.exchange = None
-            self._progress.in_flight -= 1
+            self._progress.in_flight -= exchange.is_noted
 
     # --- what becomes of a line ---
 

@@ -57,7 +57,7 @@ class BatchProgress:
         total: Lines that can be asked.
         answered: Lines with an answer, of earlier processes included.
         failed: Lines with an error, of earlier processes included.
-        in_flight: Lines that are being asked, or wait for leave to be.
+        in_flight: Lines that were sent and have no answer yet.
         answered_before: Lines that were answered when the process began.
         asked: Lines that this process has finished.
         input_tokens: Of this process.

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -152,14 +153,25 @@ class BatchRun:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         source = await asyncio.to_thread(BatchInput, self.source)
         try:
-            session = await asyncio.to_thread(self._open, source)
+            session = await self._opened(source)
             try:
                 return await self._run(session)
             finally:
-                self._session = None
-                await asyncio.to_thread(session.close)
+                self._session = self._drive = None
+                session.close()
         finally:
+            self._loop = None
             source.close()
+
+    async def _opened(self, source: BatchInput) -> Session:
+        """Open the session in a thread; whoever cancels that does not leave it open."""
+        opening = asyncio.ensure_future(asyncio.to_thread(self._open, source))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            with suppress(Exception):
+                (await opening).close()
+            raise
 
     async def _run(self, session: Session) -> BatchSummary:
         self._session = session

@@ -26,6 +26,8 @@ from langchain_tamma_openai.wire.usage import TokenUsage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import httpx2
+
     from langchain_tamma_openai.chat_models.calls import Call
     from langchain_tamma_openai.pricing_cost import Cost
     from langchain_tamma_openai.wire.completions import AnswerFacts
@@ -95,18 +97,21 @@ class AnsweredAttempt:
         )
 
 
-def answered(attempt: Attempt) -> AnsweredAttempt | None:
-    """Note an attempt that ends well now; None when its tokens are not measured.
+def answered(
+    attempt: Attempt, run_id: UUID, response: httpx2.Response, facts: AnswerFacts, cost: Cost
+) -> AnsweredAttempt:
+    """Note a measured attempt that ends well now.
 
     Args:
         attempt: The attempt.
+        run_id: The run it belongs to.
+        response: Its answer.
+        facts: What was read of it; its tokens are known.
+        cost: What it cost.
     """
-    received, response, log = attempt.received, attempt.response, attempt._log
-    facts, cost = received.facts, received.cost
-    if response is None or log is None or facts is None or facts.tokens is None or cost is None:
-        return None
+    received = attempt.received
     return AnsweredAttempt(
-        log.run_id,
+        run_id,
         max(1, attempt._number),
         attempt._began_at,
         time.monotonic() - attempt._started_s,
@@ -160,10 +165,21 @@ def attempt_row(attempt: Attempt, error: BaseException | None) -> AttemptRecord:
 
 
 def _outcome(attempt: Attempt, kind: ErrorKind | None) -> AttemptOutcome:
+    is_answered = attempt.response is not None and not attempt.response.is_error
+    return outcome_of(kind, is_answered=is_answered, is_refusal=attempt.received.is_refusal)
+
+
+def outcome_of(kind: ErrorKind | None, *, is_answered: bool, is_refusal: bool) -> AttemptOutcome:
+    """Say how an attempt ended.
+
+    Args:
+        kind: What went wrong; None for nothing.
+        is_answered: Whether the server carried the request out.
+        is_refusal: Whether the model or its content filter declined.
+    """
     if kind is None:
-        is_refusal = attempt.received.is_refusal
         return AttemptOutcome.REFUSAL if is_refusal else AttemptOutcome.SUCCESS
-    if attempt.response is None or attempt.response.is_error:
+    if not is_answered:
         return AttemptOutcome.ABORT if kind is ErrorKind.CANCELLED else AttemptOutcome.ERROR
     return _OUTCOMES.get(kind, AttemptOutcome.ERROR)
 

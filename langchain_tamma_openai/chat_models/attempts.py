@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from langchain_tamma_openai.chat_models.received import Received
+from langchain_tamma_openai.resilience.governors import Ending, finished
 
 if TYPE_CHECKING:
     import httpx2
 
     from langchain_tamma_openai.chat_models.calls import Call
-    from langchain_tamma_openai.resilience.governors import Ending, Passage
+    from langchain_tamma_openai.pricing_cost import Cost
+    from langchain_tamma_openai.resilience.governors import Passage
     from langchain_tamma_openai.usage.record import AttemptRecord
     from langchain_tamma_openai.usage.run_log import RunLog
 
@@ -135,8 +137,6 @@ class Attempt:
         """Say how it ended; see `end`. Counting tokens is left to a thread."""
         try:
             if self._has_to_count(error):
-                from langchain_tamma_openai.resilience.governors import finished
-
                 await finished(asyncio.to_thread(self.received.estimate, self._call))
         finally:
             if (ending := self._end(error)) is not None and self._passage is not None:
@@ -182,16 +182,18 @@ class Attempt:
     def _end(self, error: BaseException | None) -> Ending | None:
         if self._over or not self._is_watched:
             return None
-        if error is None and self._passage is None and self._note_answer():
-            return None
+        if error is None and (cost := self._note_answer()) is not None:
+            if self._passage is None:
+                return None
+            facts = self.received.facts
+            tokens = None if facts is None or facts.tokens is None else facts.tokens.total_tokens
+            return Ending(None, sent=True, cost_usd=cost.total_usd, tokens=tokens)
         record = self._described(error)
         self._over = True
         if self._log is not None:
             self._log.close_open(self, record)
         if self._passage is None:
             return None
-        from langchain_tamma_openai.resilience.governors import Ending
-
         return Ending(
             error,
             sent=record.delivery != "never_sent",
@@ -199,16 +201,18 @@ class Attempt:
             tokens=None if record.tokens is None else record.tokens.total_tokens,
         )
 
-    def _note_answer(self) -> bool:
-        """Write a measured answer down without making its record; False when it is not one."""
-        from langchain_tamma_openai.chat_models.attempt_rows import answered
-
-        draft = answered(self)
-        if draft is None or self._log is None:
-            return False
+    def _note_answer(self) -> Cost | None:
+        """Write a measured answer down without making its record; None when it is not one."""
+        received = self.received
+        facts, cost = received.facts, received.cost
+        if self.response is None or facts is None or facts.tokens is None or cost is None:
+            return None
         self._over = True
-        self._log.close_open(self, draft)
-        return True
+        if self._log is not None:
+            from langchain_tamma_openai.chat_models.attempt_rows import answered
+
+            self._log.close_open(self, answered(self, self._log.run_id, self.response, facts, cost))
+        return cost
 
     def _described(self, error: BaseException | None) -> AttemptRecord:
         from langchain_tamma_openai.chat_models.attempt_rows import attempt_row

@@ -82,6 +82,7 @@ class ChatFields(BaseChatModel):
     _governors: Any = PrivateAttr(default=None)
     _is_warm: bool = PrivateAttr(default=False)
     _treasury: Any = PrivateAttr(default=None)
+    _runs: Any = PrivateAttr(default=None)
     _fallback_policy: Any = PrivateAttr(default=None)
     _others: dict[Any, Any] = PrivateAttr(default_factory=dict)
     _rate_limits: dict[str, Any] = PrivateAttr(default_factory=dict)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Self
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from pydantic import SecretStr
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
     from langchain_tamma_openai.resilience.quota import QuotaInfo, QuotaKey, QuotaMemory
     from langchain_tamma_openai.resilience.retry import RetryPolicy
+    from langchain_tamma_openai.usage.sinks import UsageRecordSink
 
 _DEFAULT_MAX_RETRIES = 2
 _NO_ACCOUNT = "no-account"
@@ -37,6 +39,7 @@ _GOVERNING = frozenset(
         "quota_memory",
         "fallback_models",
         "allowed_models",
+        "usage_tracker",
         "budget",
     )
 )
@@ -49,6 +52,41 @@ _ALIVE = (
     "callbacks",
 )
 _RATE_LIMIT_PREFIX = b"x-ratelimit-"
+
+
+class _Account(NamedTuple):
+    """What those who keep count of an account call it; never the key itself.
+
+    Attributes:
+        limits: First part of the names of its rate limits; the model follows.
+        quota: Whose quota it uses; None where the key is not known.
+    """
+
+    limits: str
+    quota: QuotaKey | None
+
+
+@lru_cache(maxsize=256)
+def _account_of(key: SecretStr | None, root: str | None) -> _Account:
+    """Name an account, once for each."""
+    from langchain_tamma_openai.checks import safe_url
+    from langchain_tamma_openai.keys import hash_api_key
+    from langchain_tamma_openai.resilience.quota import QuotaKey
+
+    name = _NO_ACCOUNT if key is None else hash_api_key(key)
+    where = "openai" if root is None else safe_url(root)
+    return _Account(f"{where}|{name}|", None if key is None else QuotaKey(name, root))
+
+
+def _account_here(
+    known: dict[str | None, tuple[object, _Account]], key: object, root: str | None
+) -> _Account:
+    """Name an account; the same key is the same object nearly always."""
+    found = known.get(root)
+    if found is None or found[0] is not key:
+        account = _account_of(key if isinstance(key, SecretStr) else None, root)
+        found = known[root] = key, account
+    return found[1]
 
 
 class GoverningMixin(Mixin):
@@ -74,7 +112,12 @@ class GoverningMixin(Mixin):
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """Copy the settings deeply; governors and connections stay shared, being alive."""
-        alive = (*(getattr(self, name) for name in _ALIVE), self._treasury, self._governors)
+        alive = (
+            *(getattr(self, name) for name in _ALIVE),
+            self._treasury,
+            self._governors,
+            self._runs,
+        )
         shared = {id(thing): thing for thing in alive if thing is not None}
         clients, self._clients = self._clients, None
         others, self._others = self._others, {}
@@ -123,6 +166,7 @@ class GoverningMixin(Mixin):
             from langchain_tamma_openai.chat_models.treasury import BudgetTreasury
 
             self._treasury = BudgetTreasury.of(self.budget)
+        self._runs = None
         if self.usage_tracker is not None:
             self._attach_tracker()
         _check_kind(self.circuit_breaker, "guard", "circuit_breaker", "a CircuitBreaker")
@@ -131,20 +175,11 @@ class GoverningMixin(Mixin):
         self._gather()
 
     def _attach_tracker(self) -> None:
-        """Listen to every run of this model on behalf of its tracker."""
+        """Take every run of this model for its tracker."""
         _check_kind(self.usage_tracker, "accepts_usage_records", "usage_tracker", "a UsageTracker")
-        from langchain_tamma_openai.usage.callbacks import ModelUsageHandler, is_handler_of
+        from langchain_tamma_openai.usage.model_runs import ModelRuns
 
-        given = self.callbacks
-        handlers = given if given is None or isinstance(given, list) else given.handlers
-        if any(is_handler_of(handler, self.usage_tracker) for handler in handlers or ()):
-            return
-        handler = ModelUsageHandler(self.usage_tracker)
-        if self.callbacks is None or isinstance(self.callbacks, list):
-            self.callbacks = [*(self.callbacks or ()), handler]
-        else:
-            self.callbacks = self.callbacks.copy()
-            self.callbacks.add_handler(handler, inherit=False)
+        self._runs = ModelRuns(cast("UsageRecordSink", self.usage_tracker))
 
     def _gather(self) -> None:
         """Put the governors together, or leave None where there are none."""
@@ -173,31 +208,31 @@ class GoverningMixin(Mixin):
         from langchain_tamma_openai.chat_models.sizing import rough_tokens
         from langchain_tamma_openai.resilience.governors import Need
 
+        root = base_url(self)
+        account = _account_here(governors.accounts, self.openai_api_key, root)
         upper_usd, upper_tokens = None, None
-        labels: dict[str, object] = {}
+        labels: Mapping[str, object] = {}
         if governors.treasury is not None:
             from langchain_tamma_openai.chat_models.run_link import labels_of
 
-            upper_usd, upper_tokens = self._upper_bound(call)
-            labels = labels_of(call, link)
+            upper_usd, upper_tokens = self._upper_bound(call, root)
+            labels = labels_of(call, link) if governors.is_scoped else {"model": call.model}
         need = Need(
-            model=call.model,
-            base_url=base_url(self),
-            limit_key=self._limit_key(call.model),
-            quota_key=self._quota_key,
-            tokens=rough_tokens(call.payload) if governors.limiter is not None else 0,
-            upper_usd=upper_usd,
-            upper_tokens=upper_tokens,
-            labels=labels,
-            left_s=deadline.left_s,
+            call.model,
+            root,
+            f"{account.limits}{call.model}",
+            account.quota,
+            rough_tokens(call.payload) if governors.limiter is not None else 0,
+            upper_usd,
+            upper_tokens,
+            labels,
+            deadline.left_s,
         )
         return governors.passage(need)
 
-    def _upper_bound(self, call: Call) -> tuple[Decimal | None, int | None]:
-        from langchain_tamma_openai.chat_models.observing import calculator
-        from langchain_tamma_openai.pricing_region import is_regional
+    def _upper_bound(self, call: Call, root: str | None) -> tuple[Decimal | None, int | None]:
+        from langchain_tamma_openai.chat_models.observing import calculator, is_regional
 
-        root = base_url(self)
         bound = calculator(self.price_overrides).upper_bound(
             call.payload, call.model, regional=root is not None and is_regional(root)
         )
@@ -207,30 +242,19 @@ class GoverningMixin(Mixin):
         """Load what the first bound needs in a thread: it would hold up the event loop."""
         if self._treasury is None or self._is_warm:
             return
-        await asyncio.to_thread(self._upper_bound, call)
+        await asyncio.to_thread(self._upper_bound, call, base_url(self))
         self._is_warm = True
 
     @property
-    def _account(self) -> str:
-        """Name the account for those who keep count of it; never the key itself."""
-        from langchain_tamma_openai.keys import hash_api_key
-
-        key = self.openai_api_key
-        return hash_api_key(key) if isinstance(key, SecretStr) else _NO_ACCOUNT
-
-    @property
     def _quota_key(self) -> QuotaKey | None:
-        if not isinstance(self.openai_api_key, SecretStr):
-            return None
-        from langchain_tamma_openai.resilience.quota import QuotaKey
-
-        return QuotaKey(self._account, base_url(self))
+        return self._account(base_url(self)).quota
 
     def _limit_key(self, model: str) -> str:
-        from langchain_tamma_openai.checks import safe_url
+        return f"{self._account(base_url(self)).limits}{model}"
 
-        root = base_url(self)
-        return f"{'openai' if root is None else safe_url(root)}|{self._account}|{model}"
+    def _account(self, root: str | None) -> _Account:
+        key = self.openai_api_key
+        return _account_of(key if isinstance(key, SecretStr) else None, root)
 
     # --- fallbacks ---
 

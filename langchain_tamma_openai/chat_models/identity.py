@@ -31,6 +31,7 @@ _SECRETS = {
 _NOT_PICKLED: dict[str, Any] = {
     "_clients": None,
     "_governors": None,
+    "_runs": None,
     "_fallback_policy": None,
     "_others": {},
     "_rate_limits": {},

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from langchain_tamma_openai.chat_models.run_link import RunLink
     from langchain_tamma_openai.prompts.model import RenderedPrompt
+    from langchain_tamma_openai.usage.model_runs import ModelRuns
 
 
 LINK = "tamma_run_link"
@@ -32,6 +33,7 @@ class LinkingMixin(Mixin):
     """Ties each run to its callbacks, whichever way LangChain begins it."""
 
     if TYPE_CHECKING:
+        _runs: ModelRuns | None
 
         def _rendered_prompt(self) -> RenderedPrompt | None: ...
 
@@ -48,7 +50,7 @@ class LinkingMixin(Mixin):
         """Stream an answer; see LangChain's `BaseChatModel.stream`."""
         from langchain_tamma_openai.chat_models.run_link import linked
 
-        config, kwargs = linked(config, self.callbacks, kwargs)
+        config, kwargs = linked(self._told_of(config), self.callbacks, kwargs)
         return super().stream(input, config, stop=stop, **kwargs)
 
     def astream(
@@ -62,8 +64,12 @@ class LinkingMixin(Mixin):
         """Stream an answer; see LangChain's `BaseChatModel.astream`."""
         from langchain_tamma_openai.chat_models.run_link import linked
 
-        config, kwargs = linked(config, self.callbacks, kwargs)
+        config, kwargs = linked(self._told_of(config), self.callbacks, kwargs)
         return super().astream(input, config, stop=stop, **kwargs)
+
+    def _told_of(self, config: RunnableConfig | None) -> RunnableConfig | None:
+        """Let the tracker hear of a streamed call."""
+        return config if self._runs is None else self._runs.listening(config)
 
     def _generate_with_cache(
         self,
@@ -73,8 +79,18 @@ class LinkingMixin(Mixin):
         **kwargs: Any,
     ) -> ChatResult:
         kwargs[LINK] = _link(run_manager, is_invoke=True)
-        result = super()._generate_with_cache(messages, stop, run_manager, **kwargs)
-        return _with_all_calls_in_blocks(result)
+        if run_manager is None or (runs := self._runs) is None:
+            result = super()._generate_with_cache(messages, stop, run_manager, **kwargs)
+            return with_all_calls_in_blocks(result)
+        run = runs.begin(run_manager)
+        try:
+            result = super()._generate_with_cache(messages, stop, run_manager, **kwargs)
+            result = with_all_calls_in_blocks(result)
+        except BaseException as error:
+            run.fail(error)
+            raise
+        run.finish(result)
+        return result
 
     async def _agenerate_with_cache(
         self,
@@ -85,20 +101,36 @@ class LinkingMixin(Mixin):
     ) -> ChatResult:
         link = _link(run_manager, is_invoke=True)
         kwargs[LINK] = link
+        runs: ModelRuns | None = None if run_manager is None else self._runs
+        run = None if runs is None or run_manager is None else runs.begin(run_manager)
         try:
             result = await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
-        except asyncio.CancelledError as error:
-            link.abandoned(error)
+            result = with_all_calls_in_blocks(result)
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                link.abandoned(error)
+            if run is not None:
+                await run.afail(error)
             raise
-        return _with_all_calls_in_blocks(result)
+        if run is not None:
+            await run.afinish(result)
+        return result
 
     def _iter_v2_events(self, messages: list[BaseMessage], **kwargs: Any) -> Iterator[Any]:
-        kwargs.setdefault(LINK, _link(kwargs["run_manager"], is_invoke=False))
+        self._link_events(kwargs)
         return super()._iter_v2_events(messages, **kwargs)
 
     def _aiter_v2_events(self, messages: list[BaseMessage], **kwargs: Any) -> AsyncIterator[Any]:
-        kwargs.setdefault(LINK, _link(kwargs["run_manager"], is_invoke=False))
+        self._link_events(kwargs)
         return super()._aiter_v2_events(messages, **kwargs)
+
+    def _link_events(self, kwargs: dict[str, Any]) -> None:
+        """Tie a run of LangChain's newer events to its callbacks, unless `invoke` has done so."""
+        if LINK not in kwargs:
+            run_manager = kwargs["run_manager"]
+            kwargs[LINK] = _link(run_manager, is_invoke=False)
+            if self._runs is not None:
+                self._runs.listen(run_manager)
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         text: str = super()._get_llm_string(stop=stop, **_without_link(kwargs))
@@ -127,11 +159,14 @@ def _without_link(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in kwargs.items() if name != LINK}
 
 
-def _with_all_calls_in_blocks(result: ChatResult) -> ChatResult:
+def with_all_calls_in_blocks(result: ChatResult) -> ChatResult:
     """Say in the content blocks of plain answers what became of calls that were judged.
 
     Core makes blocks of an answer of Chat Completions from its valid calls with an id alone. Where
     nothing was judged the blocks stay those of `ChatOpenAI`.
+
+    Args:
+        result: The answers.
     """
     for generation in result.generations:
         message = generation.message

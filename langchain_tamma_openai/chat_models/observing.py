@@ -50,17 +50,22 @@ def answer_cost(
         tokens,
         (facts.model if facts is not None else None) or requested_model,
         service_tier=None if facts is None else facts.service_tier,
-        at=None if facts is None else _moment(facts.created_s),
+        at=None if facts is None else answered_at(facts),
         estimated=estimated,
-        regional=base_url is not None and _is_regional(base_url),
+        regional=base_url is not None and is_regional(base_url),
     )
 
 
 @lru_cache(maxsize=64)
-def _is_regional(base_url: str) -> bool:
-    from langchain_tamma_openai.pricing_region import is_regional
+def is_regional(base_url: str) -> bool:
+    """Tell whether an address is one of OpenAI's regional ones, once for each.
 
-    return is_regional(base_url)
+    Args:
+        base_url: Root of the API.
+    """
+    from langchain_tamma_openai import pricing_region
+
+    return pricing_region.is_regional(base_url)
 
 
 def calculator(overrides: Mapping[str, Any] | None) -> CostCalculator:
@@ -94,8 +99,13 @@ def _calculators(table: _Table, make: type[CostCalculator]) -> CostCalculator:
     return make(table.prices)
 
 
-def _moment(created_s: object) -> datetime | None:
-    """Read the server's time of an answer; odd values of odd servers count as now."""
+def answered_at(facts: AnswerFacts) -> datetime | None:
+    """Read the server's time of an answer; odd values of odd servers count as now.
+
+    Args:
+        facts: What was read of the answer.
+    """
+    created_s = facts.created_s
     if not isinstance(created_s, int | float) or isinstance(created_s, bool):
         return None
     now = datetime.now(UTC)

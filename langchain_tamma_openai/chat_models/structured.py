@@ -175,11 +175,13 @@ def _parser(schema: object, method: Method) -> Runnable[Any, Any]:
 def _with_parser(
     bound: Runnable[LanguageModelInput, Any], parser: Runnable[Any, Any], *, include_raw: bool
 ) -> Runnable[LanguageModelInput, Any]:
+    from langchain_tamma_openai.batches.bound import ModelWithParser
+
     if not include_raw:
-        return bound | parser
+        return ModelWithParser(first=bound, last=parser)
     from langchain_tamma_openai.chat_models.parsers import keeping_raw
 
-    return RunnableMap(raw=bound) | keeping_raw(parser)
+    return ModelWithParser(first=RunnableMap(raw=bound), last=keeping_raw(parser))
 
 
 def _refuse(message: str) -> NoReturn:

@@ -25,6 +25,8 @@ class BudgetTreasury:
             budgets: All that hold for the model.
         """
         self._budgets = tuple(budgets)
+        self.is_scoped = any(budget.scope for budget in self._budgets)
+        self.is_local = all(budget.is_local for budget in self._budgets)
 
     @classmethod
     def of(cls, value: object) -> Self:
@@ -43,6 +45,11 @@ class BudgetTreasury:
             if not isinstance(budget, Budget):
                 return refuse("budget", budget, "a Budget, or a list of them")
         return cls(budgets)
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """The budgets."""
+        return self._budgets
 
     def statuses(self) -> list[BudgetStatus]:
         """Describe the budgets that hold for every call, whoever it is for."""

@@ -10,8 +10,10 @@ from langchain_tamma_openai.cli import _output
 from langchain_tamma_openai.cli._batch_words import counts, first_words
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from decimal import Decimal
+
     from rich.live import Live
+    from rich.table import Table
 
     from langchain_tamma_openai import BatchRun
     from langchain_tamma_openai.batch_run.progress import BatchProgress
@@ -75,18 +77,26 @@ class Display:
             self._live = live
             try:
                 while True:
-                    live.update(_picture(run), refresh=True)
+                    live.update(picture(run.progress, run.budget_left_usd()), refresh=True)
                     await asyncio.sleep(_TERMINAL_S)
             finally:
                 self._live = None
 
 
-def _picture(run: BatchRun) -> Group:
-    from rich.console import Group
+def picture(progress: BatchProgress, budget_left_usd: Decimal | None) -> Table:
+    """Draw how far a batch is.
+
+    Args:
+        progress: How far.
+        budget_left_usd: What is left of its budget; None without one.
+    """
     from rich.progress_bar import ProgressBar
+    from rich.table import Table
     from rich.text import Text
 
-    progress = run.progress
     done = progress.answered + progress.failed
     bar = ProgressBar(total=max(1, progress.total), completed=done)
-    return Group(bar, Text(counts(progress, run.budget_left_usd())))
+    lines = Table.grid(expand=True)
+    lines.add_row(bar)
+    lines.add_row(Text(counts(progress, budget_left_usd)))
+    return lines

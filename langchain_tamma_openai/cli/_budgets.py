@@ -12,8 +12,6 @@ from langchain_tamma_openai.cli import _options, _output
 from langchain_tamma_openai.cli._errors import wrong_argument
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from langchain_tamma_openai.usage.budget_info import BudgetStatus
     from langchain_tamma_openai.usage.budget_listing import StoredBudget
     from langchain_tamma_openai.usage.budget_windows import BudgetWindow
@@ -37,20 +35,7 @@ Window = Annotated[
     ),
 ]
 
-_HEADS = (
-    "budget",
-    "window",
-    "of",
-    "limit $",
-    "spent $",
-    "reserved $",
-    "left $",
-    "limit tok",
-    "spent tok",
-    "reserved tok",
-    "left tok",
-    "ends",
-)
+_HEADS = ("budget", "window", "of", "unit", "limit", "spent", "reserved", "left", "ends")
 
 
 def title(budget: StoredBudget) -> str:
@@ -164,42 +149,40 @@ def print_budgets(budgets: Iterable[StoredBudget]) -> None:
         budgets: The budgets.
     """
     rows = [row for budget in budgets for row in _rows(budget)]
-    _output.print_table(_HEADS, rows, right=_HEADS[3:-1])
+    _output.print_table(_HEADS, rows, right=_HEADS[4:-1])
 
 
 def _rows(budget: StoredBudget) -> Iterator[Sequence[object]]:
+    """Give a row for each line and unit that has a limit or was spent."""
     from langchain_tamma_openai.usage.budget_windows import window_name
 
     start = [budget.name, window_name(budget.window)]
     limits = budget.changed or budget.declared
     if budget.scope or not budget.lines:
-        usd, tokens = (limits.usd, limits.tokens) if limits else (None, None)
         who = f"each {', '.join(budget.scope)}" if budget.scope else None
-        nothing = [None] * 3
-        yield [*start, who, _usd(usd), *nothing, tokens, *nothing, None]
+        usd, tokens = (limits.usd, limits.tokens) if limits else (None, None)
+        if usd is not None or tokens is None:
+            yield [*start, who, "usd", usd, None, None, None, None]
+        if tokens is not None:
+            yield [*start, who, "tokens", tokens, None, None, None, None]
     for line in budget.lines:
-        yield [*start, *_cells(line)]
+        who = ", ".join(f"{name}={_told(value)}" for name, value in line.scope.items()) or None
+        for cells in _amounts(line):
+            yield [*start, who, *cells, _ends(line)]
 
 
-def _cells(line: BudgetStatus) -> list[object]:
-    who = ", ".join(f"{name}={_told(value)}" for name, value in line.scope.items())
-    return [
-        who or None,
-        _usd(line.limit_usd),
-        _usd(line.spent_usd),
-        _usd(line.reserved_usd),
-        _usd(line.remaining_usd),
-        line.limit_tokens,
-        line.spent_tokens,
-        line.reserved_tokens,
-        line.remaining_tokens,
-        line.resets_at and line.resets_at.isoformat(timespec="seconds"),
-    ]
+def _amounts(line: BudgetStatus) -> Iterator[Sequence[object]]:
+    has_tokens = line.limit_tokens is not None or line.spent_tokens or line.reserved_tokens
+    if line.limit_usd is not None or line.spent_usd or line.reserved_usd or not has_tokens:
+        yield "usd", line.limit_usd, line.spent_usd, line.reserved_usd, line.remaining_usd
+    if has_tokens:
+        spent, reserved = line.spent_tokens, line.reserved_tokens
+        yield "tokens", line.limit_tokens, spent, reserved, line.remaining_tokens
+
+
+def _ends(line: BudgetStatus) -> str | None:
+    return None if line.resets_at is None else f"{line.resets_at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _told(value: object) -> str:
     return "(none)" if value is None else str(value)
-
-
-def _usd(amount: Decimal | None) -> str | None:
-    return None if amount is None else f"{amount:f}"

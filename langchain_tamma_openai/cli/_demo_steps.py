@@ -40,16 +40,24 @@ def july_temperature(city: City) -> str:
     return f"{_JULY_CELSIUS[city]} degrees Celsius"
 
 
-def run_all(llm: ChatTammaOpenAI, screen: Screen) -> None:
-    """Run every step with its usage after it, then the table of all."""
+def run_all(llm: ChatTammaOpenAI, screen: Screen) -> dict[str, object]:
+    """Run every step with its usage after it, then the table of all.
+
+    Returns:
+        The same as plain values.
+    """
+    told: list[dict[str, object]] = []
     with get_usage_callback() as total:
         for number, (title, step) in enumerate(_STEPS, start=1):
             screen.title(f"{number}. {title}")
             with get_usage_callback() as usage:
                 step(llm, screen)
             screen.line(f"   = {_spent(usage)}")
+            told.append({"step": title, **_figures(usage.snapshot())})
     screen.title("All calls")
     screen.table(_table(total))
+    models = {name: _figures(usage) for name, usage in sorted(total.by_model.items())}
+    return {"steps": told, "models": models, "total": _figures(total.snapshot())}
 
 
 def show_chain(llm: ChatTammaOpenAI, screen: Screen) -> None:
@@ -124,6 +132,18 @@ def _spent(usage: UsageTotals) -> str:
     calls = "1 call" if usage.requests == 1 else f"{usage.requests} calls"
     tokens = f"{usage.input_tokens} tokens in, {usage.output_tokens} out"
     return f"{calls}, {tokens}, {_dollars(usage.total_cost_usd)}"
+
+
+def _figures(usage: UsageSum) -> dict[str, object]:
+    return {
+        "requests": usage.requests,
+        "input_tokens": usage.input_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "output_tokens": usage.output_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "cost_usd": usage.total_cost_usd,
+    }
 
 
 def _dollars(usd: Decimal | None) -> str:

@@ -179,12 +179,13 @@ def _usage(error: typer.TyperException) -> str:
     """Show the usage of the command before what is wrong with it."""
     context = getattr(error, "ctx", None)
     message = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return message  # the help; on a terminal it was printed already, and this is empty
     if context is None:
         return f"error: {message}"
-    usage = context.get_usage()
-    if not message or message == context.get_help():
-        return str(context.get_help())
-    return f"{usage}\nTry '{context.command_path} --help' for help.\n\nerror: {message}"
+    return (
+        f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n\nerror: {message}"
+    )
 
 
 def _message(error: BaseException) -> str:

@@ -14,6 +14,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Protocol
 
+_SHORT_CHARS = 20
+
 
 class Progress(Protocol):
     """How far a long work is."""
@@ -107,8 +109,15 @@ def _print_ruled(
     from rich.text import Text
 
     table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for column in columns:
-        table.add_column(Text(column), justify="right" if column in right else "left")
+    for index, column in enumerate(columns):
+        longest = max((_width(row[index]) for row in cells), default=0)
+        # Names, numbers and dates stay whole; texts go on in the next line, and nothing is cut.
+        table.add_column(
+            Text(column),
+            justify="right" if column in right else "left",
+            no_wrap=column in right or index == 0 or longest <= _SHORT_CHARS,
+            overflow="fold",
+        )
     for row in cells:
         table.add_row(*map(Text, row))
     Console().print(table)

@@ -13,7 +13,7 @@ from langchain_tamma_openai.cli import _options
 from langchain_tamma_openai.cli._errors import WRONG_ARGUMENTS, CommandError, wrong_argument
 
 if TYPE_CHECKING:
-    from langchain_tamma_openai import OpenAIRateLimiter
+    from langchain_tamma_openai import Budget, ChatTammaOpenAI, OpenAIRateLimiter, UsageTracker
 
 STANDARD = "-"
 RETRIES = 5
@@ -43,13 +43,15 @@ class InFlight(StrEnum):
 
 
 def command(
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="JSON lines; - for stdin.")],
+    source: Annotated[
+        Path | None, typer.Argument(metavar="INPUT", help="JSON lines; - for stdin.")
+    ] = None,
     output: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--output", "-o", metavar="FILE", help="Results, one for each line; - for stdout."
         ),
-    ],
+    ] = None,
     model: _options.Model = None,
     system: Annotated[
         str | None,
@@ -135,6 +137,22 @@ def command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the input and price it; send nothing.")
     ] = False,
+    batch_api: Annotated[
+        bool,
+        typer.Option(
+            "--batch-api", help="Through the Batch API: half the price, answered within a day."
+        ),
+    ] = False,
+    submit_only: Annotated[
+        bool, typer.Option("--submit-only", help="--batch-api: print the job's id, do not wait.")
+    ] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option("--resume", metavar="JOB", help="--batch-api: wait for this job, fetch it."),
+    ] = None,
+    cancel: Annotated[
+        str | None, typer.Option("--cancel", metavar="JOB", help="--batch-api: stop this job.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
     json: _options.Json = False,
 ) -> None:
@@ -148,8 +166,44 @@ def command(
     Ends with 0 when every line is answered, 1 when lines failed or a failure would meet every
     line, 2 when lines cannot be asked, 3 when the budget is used up, 130 after Ctrl-C.
     """
+    if batch_api or submit_only or resume is not None or cancel is not None:
+        from langchain_tamma_openai.cli import _batch_api
+
+        if source is not None or output is not None:
+            _check(source, output, ordered=False)
+        refused = {"--retry-errors": retry_errors, "--limit": limit, "--max-errors": max_errors}
+        wishes = _batch_api.Wishes(
+            source=None if source is None else str(source),
+            output=output,
+            api=None if api is None else api.value,
+            on_bad_line=on_bad_line.value,
+            store=None if dry_run else store,
+            submit_only=submit_only,
+            resume=resume,
+            cancel=cancel,
+            dry_run=dry_run,
+            quiet=quiet,
+            json=json,
+            refused=[name for name, given in refused.items() if given],
+        )
+
+        def model_of(tracker: UsageTracker | None) -> ChatTammaOpenAI:
+            return _options.chat_model(
+                model,
+                base_url,
+                system_prompt=system,
+                max_tokens=max_tokens,
+                temperature=temperature,
+                max_retries=retries,
+                timeout=timeout,
+                usage_tracker=tracker,
+                budget=_budget(_usd(budget_usd)),
+            )
+
+        raise typer.Exit(_batch_api.run(wishes, model_of))
     from langchain_tamma_openai.cli import _batch_running as running
 
+    source, output = _given(source, output)
     _check(source, output, ordered=ordered)
     display = running.Display(quiet=quiet)
     settings: dict[str, Any] = {
@@ -186,15 +240,34 @@ def command(
     raise typer.Exit(ending.status)
 
 
-def _check(source: Path, output: str, *, ordered: bool) -> None:
-    if str(source) != STANDARD:
+def _given(source: Path | None, output: str | None) -> tuple[Path, str]:
+    if source is None:
+        raise CommandError("INPUT: is missing; name a file, or - for stdin", WRONG_ARGUMENTS)
+    if output is None:
+        raise CommandError("--output: is missing; name a file, or - for stdout", WRONG_ARGUMENTS)
+    return source, output
+
+
+def _check(source: Path | None, output: str | None, *, ordered: bool) -> None:
+    if source is not None and str(source) != STANDARD:
         _options.readable_file(source)
+    if output is None:
+        return
     if output != STANDARD and Path(output).is_dir():
         raise wrong_argument("--output", output, "a file, not a directory")
     if output != STANDARD and not Path(output).absolute().parent.is_dir():
         raise CommandError(f"--output: there is no directory {Path(output).absolute().parent}")
     if ordered and output == STANDARD:
         raise wrong_argument("--output", output, "a file when it is to be ordered")
+
+
+def _budget(limit_usd: Decimal | None) -> Budget | None:
+    """Hold a whole job to a limit: it fits, or nothing is sent."""
+    if limit_usd is None:
+        return None
+    from langchain_tamma_openai import Budget
+
+    return Budget(limit_usd, name="--budget-usd", wait_s=0)
 
 
 def _usd(text: str | None) -> Decimal | None:

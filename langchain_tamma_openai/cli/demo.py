@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from langchain_tamma_openai.cli import _options
+from langchain_tamma_openai.cli import _options, _output
 from langchain_tamma_openai.cli._errors import CommandError
 from langchain_tamma_openai.cli._screen import Screen
 
@@ -34,6 +35,7 @@ def command(
     mock: Annotated[
         bool, typer.Option("--mock", help="Use the local mock even when OPENAI_API_KEY is set.")
     ] = False,
+    json: _options.Json = False,
 ) -> None:
     """See a chain, a stream, an agent, structured output and a batch, with their cost.
 
@@ -49,7 +51,7 @@ def command(
         raise CommandError(
             "the demo needs a few more packages: pip install 'langchain-tamma-openai[demo]'"
         )
-    _run_steps(model, mocked=mocked)
+    _run_steps(model, mocked=mocked, as_json=json)
 
 
 def _has_extra(*, mocked: bool) -> bool:
@@ -57,14 +59,16 @@ def _has_extra(*, mocked: bool) -> bool:
     return all(importlib.util.find_spec(name) for name in needed)
 
 
-def _run_steps(model_name: str | None, *, mocked: bool) -> None:
+def _run_steps(model_name: str | None, *, mocked: bool, as_json: bool) -> None:
     from langchain_tamma_openai.cli._demo_steps import run_all
 
-    screen = Screen(sys.stdout)
+    screen = Screen(io.StringIO() if as_json else sys.stdout)
     with _endpoint(mocked=mocked) as endpoint:
         llm = _chat_model(model_name, endpoint)
         _introduce(screen, llm, endpoint)
-        run_all(llm, screen)
+        figures = run_all(llm, screen)
+    if as_json:
+        _output.print_json({"model": llm.model_name, "mocked": mocked, **figures})
 
 
 @contextmanager

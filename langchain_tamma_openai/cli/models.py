@@ -190,7 +190,7 @@ def _row(info: ModelInfo, row: PricingRow | None) -> list[object]:
         row and _amount(row.cached_input_usd_per_mtok),
         row and _amount(row.output_usd_per_mtok),
         info.shutdown_date,
-        " ".join(sorted(info.capabilities)),
+        " ".join(sorted({ability.partition("_")[0] for ability in info.capabilities})),
     ]
 
 

@@ -55,6 +55,7 @@ _SERVER_KINDS = frozenset(
 )
 _UNREADABLE = frozenset({ErrorKind.MALFORMED_RESPONSE, ErrorKind.UNKNOWN})
 _REQUEST_TIMEOUT = 408
+_MOST_GATES = 256
 _HOOKS = {
     CircuitState.OPEN: "on_open",
     CircuitState.HALF_OPEN: "on_half_open",
@@ -197,8 +198,12 @@ class CircuitBreaker:
             key_prefix,
             clock,
         )
-        self._storage = self._settings.open_storage()
+        self._start()
         self._storage.check()
+
+    def _start(self) -> None:
+        self._storage = self._settings.open_storage()
+        self._gates: dict[CircuitKey, Gate] = {}
 
     def guard(self, key: tuple[str | None, str]) -> Guard:
         """Put one call under the breaker: ``with breaker.guard((base_url, model)):``.
@@ -214,14 +219,26 @@ class CircuitBreaker:
             calls are refused, and `StorageError` where ``on_storage_error`` says so.
         """
         named = CircuitKey(*key)
-        gate = Gate(
-            self._storage,
-            named.digest,
-            failure=server_failure,
-            refusal=partial(_refusal, named),
-            tell=partial(self._tell, named),
-        )
+        gate = self._gates.get(named)
+        if gate is None:
+            if len(self._gates) >= _MOST_GATES:
+                self._gates.clear()
+            gate = self._gates[named] = self._new_gate(named)
         return Guard(gate)
+
+    def _new_gate(self, key: CircuitKey) -> Gate:
+        return Gate(
+            self._storage,
+            key.digest,
+            failure=server_failure,
+            refusal=partial(_refusal, key),
+            tell=partial(self._tell, key),
+        )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its state is kept in this process."""
+        return not self._storage.is_remote
 
     def state(self, key: tuple[str | None, str]) -> CircuitState:
         """Say what the next call would find.
@@ -259,7 +276,7 @@ class CircuitBreaker:
     def __setstate__(self, settings: _Settings) -> None:
         """Start anew with the same settings; nothing is connected yet."""
         self._settings = settings
-        self._storage = settings.open_storage()
+        self._start()
 
     def _tell(self, key: CircuitKey, step: Step) -> None:
         if not step.changed or not self._settings.listeners:

@@ -112,6 +112,8 @@ CODE_KINDS: dict[str, ErrorKind] = {
     "misalignment_policy_violation": ErrorKind.CONTENT_FILTER,
     "slow_down": ErrorKind.SLOW_DOWN,
     "rate_limit_exceeded": ErrorKind.RATE_LIMIT,
+    # A batch whose tokens do not fit beside those of the batches that wait already.
+    "token_limit_exceeded": ErrorKind.RATE_LIMIT_TOKENS,
     "insufficient_quota": ErrorKind.INSUFFICIENT_QUOTA,
     "credit_balance_exhausted": ErrorKind.INSUFFICIENT_QUOTA,
     "organization_spend_limit_exceeded": ErrorKind.INSUFFICIENT_QUOTA,

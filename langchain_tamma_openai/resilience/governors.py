@@ -8,12 +8,12 @@ Whoever was asked before one that refuses gets everything back. Sync and async d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.resilience.circuit import CircuitBreaker
@@ -53,8 +53,7 @@ class Treasury(Protocol):
         """Reserve the most that a request can cost; see `reserve`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """What one request asks of the governors.
 
     Attributes:
@@ -76,7 +75,7 @@ class Need:
     tokens: int = 0
     upper_usd: Decimal | None = None
     upper_tokens: int | None = None
-    labels: Mapping[str, object] = field(default_factory=dict)
+    labels: Mapping[str, object] = MappingProxyType({})
     left_s: float | None = None
 
 
@@ -89,12 +88,28 @@ class Governors:
         limiter: Keeps to the server's rate limits.
         quota: Remembers accounts that ran dry.
         breaker: Gives a failing server a rest.
+        accounts: What a model calls the accounts it has asked for, kept here for it.
+        are_local: Whether everyone keeps what they know in this process, so that nobody is waited
+            for.
+        is_scoped: Whether a budget asks whom a call is for.
     """
 
     treasury: Treasury | None = None
     limiter: OpenAIRateLimiter | None = None
     quota: QuotaMemory | None = None
     breaker: CircuitBreaker | None = None
+    accounts: dict[Any, Any] = field(default_factory=dict, compare=False)
+    are_local: bool = field(init=False)
+    is_scoped: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look at everyone once."""
+        members = (self.treasury, self.limiter, self.quota, self.breaker)
+        are_local = all(
+            member is None or getattr(member, "is_local", False) is True for member in members
+        )
+        object.__setattr__(self, "are_local", are_local)
+        object.__setattr__(self, "is_scoped", getattr(self.treasury, "is_scoped", True))
 
     def __bool__(self) -> bool:
         """Tell whether anyone is to be asked."""
@@ -141,39 +156,52 @@ class Passage:
             CircuitOpenError: The server is given a rest.
             StorageError: A shared storage is lost, and its owner chose to stop then.
         """
-        ask = self._governors
-        with ExitStack() as undo:
+        ask, need = self._governors, self._need
+        try:
             if ask.treasury is not None:
-                self._reservation = ask.treasury.reserve(self._need)
-                undo.callback(self._reservation.release)
+                self._reservation = ask.treasury.reserve(need)
             if ask.limiter is not None:
-                self._permit = ask.limiter.reserve(
-                    self._need.tokens, self._need.limit_key, self._need.left_s
-                )
-                undo.callback(self._permit.cancel)
+                self._permit = ask.limiter.reserve(need.tokens, need.limit_key, need.left_s)
             for guard in self._new_guards():
                 guard.__enter__()
                 self._guards.append(guard)
-                undo.callback(_undecided(guard))
-            undo.pop_all()
+        except BaseException:
+            self._give_back()
+            raise
 
     async def aenter(self) -> None:
         """Ask everyone; see `enter`."""
-        ask = self._governors
-        async with AsyncExitStack() as undo:
+        ask, need = self._governors, self._need
+        try:
             if ask.treasury is not None:
-                self._reservation = await ask.treasury.areserve(self._need)
-                undo.push_async_callback(self._reservation.arelease)
+                self._reservation = await ask.treasury.areserve(need)
             if ask.limiter is not None:
-                self._permit = await ask.limiter.areserve(
-                    self._need.tokens, self._need.limit_key, self._need.left_s
-                )
-                undo.push_async_callback(self._permit.acancel)
+                self._permit = await ask.limiter.areserve(need.tokens, need.limit_key, need.left_s)
             for guard in self._new_guards():
                 await guard.__aenter__()
                 self._guards.append(guard)
-                undo.push_async_callback(_aundecided(guard))
-            undo.pop_all()
+        except BaseException:
+            await self._agive_back()
+            raise
+
+    def _give_back(self) -> None:
+        """Give back what was got before somebody refused, the last first."""
+        with ExitStack() as undo:
+            if self._reservation is not None:
+                undo.callback(self._reservation.release)
+            if self._permit is not None:
+                undo.callback(self._permit.cancel)
+            for guard in self._guards:
+                undo.callback(guard.__exit__, _Undecided, _Undecided(), None)
+
+    async def _agive_back(self) -> None:
+        async with AsyncExitStack() as undo:
+            if self._reservation is not None:
+                undo.push_async_callback(self._reservation.arelease)
+            if self._permit is not None:
+                undo.push_async_callback(self._permit.acancel)
+            for guard in self._guards:
+                undo.push_async_callback(guard.__aexit__, _Undecided, _Undecided(), None)
 
     def observe(self, headers: Mapping[str, str] | None, status_code: int) -> None:
         """Let the limiter learn from an answer's headers.
@@ -199,13 +227,23 @@ class Passage:
         if self._over:
             return
         self._over = True
-        with ExitStack() as everyone:
-            if self._reservation is not None:
-                everyone.callback(self._close_reservation, self._reservation, end)
-            if self._permit is not None:
-                everyone.callback(self._close_permit, self._permit, end)
-            for guard in self._guards:
-                everyone.callback(guard.__exit__, *end.exc_info)
+        try:
+            self._leave_guards(len(self._guards), end)
+        finally:
+            try:
+                if self._permit is not None:
+                    self._close_permit(self._permit, end)
+            finally:
+                if self._reservation is not None:
+                    self._close_reservation(self._reservation, end)
+
+    def _leave_guards(self, number: int, end: Ending) -> None:
+        """Tell the last of so many guards, and then those before it whatever comes of that."""
+        if number:
+            try:
+                self._guards[number - 1].__exit__(*end.exc_info)
+            finally:
+                self._leave_guards(number - 1, end)
 
     async def aleave(self, end: Ending) -> None:
         """Tell everyone how the request ended; see `leave`.
@@ -213,6 +251,9 @@ class Passage:
         It is finished even where the task is cancelled meanwhile, so that nothing stays held.
         """
         if self._over:
+            return
+        if self._governors.are_local:
+            self.leave(end)
             return
         self._over = True
         await finished(self._aleave(end))
@@ -252,22 +293,19 @@ class Passage:
     @staticmethod
     def _close_permit(permit: Permit, end: Ending) -> None:
         if end.sent:
-            permit.settle(end.tokens)
-            permit.release()
+            permit.finish(end.tokens)
         else:
             permit.cancel()
 
     @staticmethod
     async def _aclose_permit(permit: Permit, end: Ending) -> None:
         if end.sent:
-            await permit.asettle(end.tokens)
-            await permit.arelease()
+            await permit.afinish(end.tokens)
         else:
             await permit.acancel()
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How a request ended.
 
     Attributes:
@@ -308,17 +346,3 @@ async def finished(work: object) -> None:
 
 class _Undecided(Exception):  # noqa: N818 - says that nothing is known, and is raised nowhere
     """Another governor refused: says nothing about the server or the account."""
-
-
-def _undecided(guard: Guard) -> Callable[..., None]:
-    def give_back(*_exc: object) -> None:
-        guard.__exit__(_Undecided, _Undecided(), None)
-
-    return give_back
-
-
-def _aundecided(guard: Guard) -> Callable[..., Awaitable[None]]:
-    async def give_back(*_exc: object) -> None:
-        await guard.__aexit__(_Undecided, _Undecided(), None)
-
-    return give_back

@@ -144,7 +144,8 @@ class OpenAIRateLimiter(BaseRateLimiter):
             InvalidParameterError: An argument is wrong.
             StorageError: Redis was lost and ``on_storage_error`` is "closed".
         """
-        _check_wish(tokens, deadline_s)
+        if type(tokens) is not int or tokens < 0 or deadline_s is not None:
+            _check_wish(tokens, deadline_s)
         started_s = self._store.clock()
         signal = ThreadSignal()
         ticket = self._ticket(tokens, key, signal)
@@ -208,6 +209,11 @@ class OpenAIRateLimiter(BaseRateLimiter):
     async def astatus(self, key: str = "default") -> RateLimitInfo:
         """Describe the limits of a key as this limiter sees them now; see `status`."""
         return await self._store.astatus(key)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it counts in this process alone."""
+        return isinstance(self._store, MemoryStore)
 
     def per_attempt(self) -> Self:
         """Give a view for a model that reserves each attempt by itself.

@@ -7,7 +7,7 @@ runs both side by side.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from langchain_tamma_openai.resilience.limits_info import MINUTE_S, Reading
 
@@ -40,6 +40,11 @@ class Bucket:
         said: Limit the server named; None before it did.
         period_s: Seconds in which the server's bucket fills.
         seen_s: When the server last named what remains; None before it did.
+        by_server: Whether the server's limit is the tighter one; one per day leaves ours per
+            minute.
+        limit: What the bucket may hold by the tighter of both limits; None when there is no limit.
+        rate: Refill per second.
+        burst: What can be spent at once after a long pause.
     """
 
     configured: float | None
@@ -52,43 +57,34 @@ class Bucket:
     said: float | None = None
     period_s: float = MINUTE_S
     seen_s: float | None = None
+    by_server: bool = field(init=False)
+    limit: float | None = field(init=False)
+    rate: float = field(init=False)
+    burst: float = field(init=False)
+    _ramp_rate: float = field(init=False)
 
     def __post_init__(self) -> None:
         """Start where the limit is known."""
+        self._derive()
         if self.configured is not None:
             self._begin(self.at_s)
+
+    def _derive(self) -> None:
+        """Work out what follows from the limits; they change seldom and are asked for often."""
+        if self.said is None or self.configured is None:
+            self.by_server = self.said is not None
+        else:
+            self.by_server = self.period_s == MINUTE_S and self.said <= self.configured
+        self.limit = self.said if self.by_server else self.configured
+        self.rate = (self.limit or 0.0) / (self.period_s if self.by_server else MINUTE_S)
+        self.burst = (self.limit or 0.0) - self.rate * SLACK_S
+        self._ramp_rate = (1.0 - START_SHARE) * self.burst / RAMP_S
 
     def _begin(self, now_s: float) -> None:
         """Start with a share of the bucket and let the rest follow."""
         self.at_s = now_s
         self.level = START_SHARE * self.burst
         self.ramp_until_s = now_s + RAMP_S
-
-    @property
-    def by_server(self) -> bool:
-        """Whether the server's limit is the tighter one; one per day leaves ours per minute."""
-        if self.said is None or self.configured is None:
-            return self.said is not None
-        return self.period_s == MINUTE_S and self.said <= self.configured
-
-    @property
-    def limit(self) -> float | None:
-        """What the bucket may hold by the tighter of both limits; None when there is no limit."""
-        return self.said if self.by_server else self.configured
-
-    @property
-    def rate(self) -> float:
-        """Refill per second."""
-        return (self.limit or 0.0) / (self.period_s if self.by_server else MINUTE_S)
-
-    @property
-    def burst(self) -> float:
-        """What can be spent at once after a long pause."""
-        return (self.limit or 0.0) - self.rate * SLACK_S
-
-    @property
-    def _ramp_rate(self) -> float:
-        return (1.0 - START_SHARE) * self.burst / RAMP_S
 
     @property
     def available(self) -> float:
@@ -99,8 +95,9 @@ class Bucket:
         """Add what has come in since the last look; a clock that goes back adds nothing."""
         if now_s <= self.at_s:
             return
-        ramp_s = max(0.0, min(now_s, self.ramp_until_s) - self.at_s)
-        gained = self.rate * (now_s - self.at_s) + self._ramp_rate * ramp_s
+        gained = self.rate * (now_s - self.at_s)
+        if self.at_s < self.ramp_until_s:
+            gained += self._ramp_rate * (min(now_s, self.ramp_until_s) - self.at_s)
         self.level = min(self.burst, self.level + gained)
         self.at_s = now_s
 
@@ -187,14 +184,17 @@ class Bucket:
             return
         self.refill(now_s)
         first = self.limit is None
-        self.said, self.period_s = float(reading.limit), reading.period_s
+        said = float(reading.limit), reading.period_s
+        if said != (self.said, self.period_s):
+            self.said, self.period_s = said
+            self._derive()
         if first:
             self._begin(now_s)
         if reading.remaining is None:
             return
         self.level = self.available
         self.ramp_until_s = min(self.ramp_until_s, now_s)
-        rate = self.said / self.period_s
+        rate = said[0] / said[1]
         left = reading.remaining - rate * SLACK_S
         if first or (sure and self.by_server):
             self.level = left - unsure if first else max(self.level, left - unsure)

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from langchain_tamma_openai.resilience.headers import parse_duration_s, parse_retry_after
 
@@ -13,6 +14,8 @@ MINUTE_S = 60.0
 DAY_S = 86_400.0
 _ROUNDING = 0.05
 _WHOLE = re.compile(r"[0-9]{1,15}")
+_WAITS = ("retry-after-ms", "retry-after")
+_RAW_PREFIXES = (b"x-ratelimit-", b"retry-after")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +60,15 @@ class RateLimitInfo:
         Args:
             headers: Headers of a response; None for a failure without one.
         """
-        given = {str(name).lower(): str(value) for name, value in (headers or {}).items()}
+        given = _named(headers)
+        if not given:
+            return cls()
         requests = _reading(given, "requests")
         tokens = _reading(given, "tokens")
         if tokens.limit is None:
             tokens = _reading(given, "tokens_usage_based")
         project = _reading(given, "project-tokens")
+        asks_to_wait = any(name in given for name in _WAITS)
         return cls(
             limit_requests=requests.limit,
             remaining_requests=requests.remaining,
@@ -73,17 +79,21 @@ class RateLimitInfo:
             limit_project_tokens=project.limit,
             remaining_project_tokens=project.remaining,
             reset_project_tokens_s=project.reset_s,
-            retry_after_s=parse_retry_after(given, now=time.time()),
+            retry_after_s=parse_retry_after(given, now=time.time()) if asks_to_wait else None,
         )
 
     def as_dict(self) -> dict[str, int | float]:
         """Give what is known as a plain dict, fit for JSON."""
-        values = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return {name: value for name, value in values if value is not None}
+        pairs = zip(_NAMES, _values(self), strict=True)
+        return {name: value for name, value in pairs if value is not None}
 
     def __bool__(self) -> bool:
         """Tell whether anything is known."""
-        return bool(self.as_dict())
+        return any(value is not None for value in _values(self))
+
+
+_NAMES = tuple(field.name for field in fields(RateLimitInfo))
+_values = attrgetter(*_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +129,9 @@ class Reading:
         return MINUTE_S
 
 
+_SILENT = Reading()
+
+
 def readings(info: RateLimitInfo) -> tuple[Reading, Reading]:
     """Give what an answer says about requests and about tokens, the tighter of account and project.
 
@@ -137,10 +150,32 @@ def readings(info: RateLimitInfo) -> tuple[Reading, Reading]:
     return requests, Reading(tighter, min(*left, tighter) if left else None)
 
 
+def _named(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """Pick the headers that matter here, by lower-case name."""
+    raw = getattr(headers, "raw", None)
+    if raw is None:
+        return {str(name).lower(): str(value) for name, value in (headers or {}).items()}
+    # The HTTP library decodes and joins all headers when it is asked for them by name.
+    given: dict[str, str] = {}
+    for sent, value in raw:
+        name = sent.lower()
+        if name.startswith(_RAW_PREFIXES):
+            key, text = _text(name), _text(value)
+            given[key] = f"{given[key]}, {text}" if key in given else text
+    return given
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
 def _reading(headers: Mapping[str, str], kind: str) -> Reading:
     limit = _whole(headers.get(f"x-ratelimit-limit-{kind}"))
     if not limit:
-        return Reading()
+        return _SILENT
     remaining = _whole(headers.get(f"x-ratelimit-remaining-{kind}"))
     if remaining is not None and remaining > limit:
         remaining = None
@@ -148,5 +183,7 @@ def _reading(headers: Mapping[str, str], kind: str) -> Reading:
 
 
 def _whole(text: str | None) -> int | None:
-    value = (text or "").strip()
+    if not text:
+        return None
+    value = text.strip()
     return int(value) if _WHOLE.fullmatch(value) else None

@@ -14,7 +14,6 @@ from langchain_tamma_openai.resilience.limits_meter import Limits, Meter
 from langchain_tamma_openai.resilience.limits_store import (
     RECHECK_PER_PLACE_S,
     RECHECK_S,
-    GiveBack,
     Note,
     Observe,
     Release,
@@ -51,15 +50,21 @@ class Line:
         """
         while (head := next(iter(self.waiting.values()), None)) is not None:
             if head.signal.alive and not self._is_too_large(head):
-                if not self.meter.has_slot and head.slot:
+                if not self._may_go(head, now_s):
                     return
-                if self.meter.due_s(head.tokens, now_s) > now_s:
-                    return
-                head.grant = self.meter.let_through(
-                    head.ident, head.tokens, now_s, head if head.slot else None
-                )
+                self._let_through(head, now_s)
             del self.waiting[head.ident]
             head.signal.wake()
+
+    def _may_go(self, ticket: Ticket, now_s: float) -> bool:
+        if ticket.slot and not self.meter.has_slot:
+            return False
+        return self.meter.due_s(ticket.tokens, now_s) <= now_s
+
+    def _let_through(self, ticket: Ticket, now_s: float) -> None:
+        ticket.grant = self.meter.let_through(
+            ticket.ident, ticket.tokens, now_s, ticket if ticket.slot else None
+        )
 
     def _is_too_large(self, ticket: Ticket) -> bool:
         limit = self.meter.tokens.limit
@@ -70,6 +75,9 @@ class Line:
         if ticket.grant is None and self._is_too_large(ticket):
             limit = self.meter.tokens.limit or 0.0
             raise too_large(ticket.tokens, limit, ticket.key)
+        if not self.waiting and ticket.grant is None and self._may_go(ticket, now_s):
+            self._let_through(ticket, now_s)  # nobody is before it: it needs no place in the line
+            return None
         if ticket.grant is None:
             self.waiting.setdefault(ticket.ident, ticket)
         self.advance(now_s)
@@ -90,20 +98,24 @@ class Line:
     def apply(self, note: Note, now_s: float) -> None:
         """Do what a note says and see who may go now."""
         meter = self.meter
-        match note:
-            case GiveBack(ticket):
-                self.waiting.pop(ticket.ident, None)
-                if ticket.grant is not None:
-                    meter.give_back(ticket.ident, ticket.grant, now_s)
-            case Settle(_, excess_tokens):
-                meter.tokens.correct(excess_tokens, now_s)
-            case Release(ticket):
-                meter.release(ticket.ident)
-            case Observe(_, info, refused, ticket):
-                ident, grant = ("", None) if ticket is None else (ticket.ident, ticket.grant)
-                meter.observe(info, ident, grant, now_s, refused=refused)
-        self.advance(now_s)
-        self.wake_head()
+        if isinstance(note, Observe):
+            ident, grant = "", None
+            if note.ticket is not None:
+                ident, grant = note.ticket.ident, note.ticket.grant
+            meter.observe(note.info, ident, grant, now_s, refused=note.refused)
+        elif isinstance(note, Release):
+            if note.excess_tokens:
+                meter.tokens.correct(note.excess_tokens, now_s)
+            meter.release(note.ticket.ident)
+        elif isinstance(note, Settle):
+            meter.tokens.correct(note.excess_tokens, now_s)
+        else:
+            self.waiting.pop(note.ticket.ident, None)
+            if note.ticket.grant is not None:
+                meter.give_back(note.ticket.ident, note.ticket.grant, now_s)
+        if self.waiting:
+            self.advance(now_s)
+            self.wake_head()
 
     def wake_head(self) -> None:
         """Let the head of the line look at the time again."""
@@ -117,6 +129,8 @@ class MemoryStore:
     Whatever ends or corrects a call is put down as a note and done by whoever holds the lock, so
     that it never waits: it may come from the garbage collector, in the midst of another decision.
     """
+
+    joins_ends = True
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         """Start empty.
@@ -150,7 +164,7 @@ class MemoryStore:
                 line = self._line(ticket.key)
                 head = next(iter(line.waiting), None)
                 wait_s = line.take(ticket, self.clock())
-                if next(iter(line.waiting), None) not in {head, ticket.ident}:
+                if line.waiting and next(iter(line.waiting)) not in {head, ticket.ident}:
                     line.wake_head()
                 return wait_s
         finally:
@@ -160,7 +174,8 @@ class MemoryStore:
         if (line := self._lines.get(key)) is None:
             self._forget_idle()
             line = self._lines[key] = Line(Meter.of(self._limits, self.clock()))
-        self._lines.move_to_end(key)
+        if len(self._lines) > 1:
+            self._lines.move_to_end(key)
         return line
 
     def _forget_idle(self) -> None:
@@ -171,9 +186,18 @@ class MemoryStore:
                 del self._lines[key]
 
     def tell(self, note: Note) -> None:
-        """Take note of what became of a call."""
+        """Take note of what became of a call.
+
+        Where nobody waits for it, the next call does what is noted: it comes to the same then. What
+        an answer says holds from now on, and is done at once.
+        """
         self._notes.append(note)
-        self._tidy()
+        if isinstance(note, Observe) or self._is_waited_for(note.ticket.key):
+            self._tidy()
+
+    def _is_waited_for(self, key: str) -> bool:
+        line = self._lines.get(key)
+        return line is not None and bool(line.waiting)
 
     def _tidy(self) -> None:
         """Do what was noted. If another thread has the lock, it will do it when it lets go."""

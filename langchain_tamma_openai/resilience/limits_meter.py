@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from langchain_tamma_openai.resilience.headers import MAX_RETRY_AFTER_S
@@ -32,8 +33,7 @@ class Limits:
     threshold: float = 0.8
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """A call that was let through.
 
     The server may count calls in another order than they were let through. What an answer may not
@@ -130,7 +130,8 @@ class Meter:
 
     def release(self, ident: str) -> None:
         """End a call."""
-        self.slots.pop(ident, None)
+        if self.concurrency is not None:
+            self.slots.pop(ident, None)
         self._answered(ident)
 
     def observe(
@@ -154,12 +155,18 @@ class Meter:
             elapsed_s = now_s - grant.at_s
             requests = self.requests.spent - grant.requests_mark
             tokens = self.tokens.spent - grant.tokens_mark
+        if of_requests.limit is None and of_tokens.limit is None and not refused:
+            self._pause(info, now_s)
+            return
         sure = grant is not None
         self.requests.hear(of_requests, now_s, elapsed_s, max(0.0, requests), sure=sure)
         self.tokens.hear(of_tokens, now_s, elapsed_s, max(0.0, tokens), sure=sure)
         if refused and of_requests.remaining is None and of_tokens.remaining is None:
             self.requests.drain(now_s)
             self.tokens.drain(now_s)
+        self._pause(info, now_s)
+
+    def _pause(self, info: RateLimitInfo, now_s: float) -> None:
         if info.retry_after_s is not None and info.retry_after_s <= MAX_RETRY_AFTER_S:
             self.paused_until_s = max(self.paused_until_s, now_s + info.retry_after_s)
 

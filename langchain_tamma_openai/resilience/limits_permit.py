@@ -83,7 +83,7 @@ class Permit:
         if (note := self._settlement(actual_tokens)) is not None:
             await self._store.atell(note)
 
-    def _settlement(self, actual_tokens: int | None) -> Note | None:
+    def _settlement(self, actual_tokens: int | None) -> Settle | None:
         if actual_tokens is None or self._settled:
             return None
         self._settled = True
@@ -98,6 +98,31 @@ class Permit:
     async def arelease(self) -> None:
         """Say that the request is over."""
         if self._end():
+            await self._store.atell(Release(self._ticket))
+
+    def finish(self, actual_tokens: int | None) -> None:
+        """Correct the estimate and say that the request is over.
+
+        Args:
+            actual_tokens: As for `settle`.
+        """
+        note = self._settlement(actual_tokens)
+        if not self._end():
+            return
+        if note is None:
+            self._store.tell(Release(self._ticket))
+        elif getattr(self._store, "joins_ends", False):
+            self._store.tell(Release(self._ticket, note.excess_tokens))
+        else:
+            self._store.tell(note)
+            self._store.tell(Release(self._ticket))
+
+    async def afinish(self, actual_tokens: int | None) -> None:
+        """Correct the estimate and say that the request is over; see `finish`."""
+        note = self._settlement(actual_tokens)
+        if self._end():
+            if note is not None:
+                await self._store.atell(note)
             await self._store.atell(Release(self._ticket))
 
     def cancel(self) -> None:

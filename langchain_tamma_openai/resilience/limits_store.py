@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
@@ -94,30 +94,32 @@ class Ticket:
     store: Store | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class GiveBack:
+class GiveBack(NamedTuple):
     """A call leaves the line, or was let through and never sent."""
 
     ticket: Ticket
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(NamedTuple):
     """A call used more tokens than estimated, or fewer (less than zero)."""
 
     ticket: Ticket
     excess_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
-    """A call is over."""
+class Release(NamedTuple):
+    """A call is over.
+
+    Attributes:
+        ticket: The call.
+        excess_tokens: As in `Settle`, for stores that take both in one.
+    """
 
     ticket: Ticket
+    excess_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Observe:
+class Observe(NamedTuple):
     """An answer came, with what its headers say.
 
     Attributes:

@@ -32,6 +32,7 @@ from langchain_tamma_openai.resilience.quota_guard import QuotaGuard, Waiting
 __all__ = ["QuotaInfo", "QuotaKey", "QuotaMemory", "quota_code"]
 
 _CLASSIFIER = ErrorClassifier()
+_MOST_GATES = 256
 _UNNAMED = "insufficient_quota"
 _BILLING_URL = "https://platform.openai.com/settings/organization/billing"
 _LIMITS_URL = "https://platform.openai.com/settings/organization/limits"
@@ -179,6 +180,7 @@ class QuotaMemory:
 
     def _start(self) -> None:
         self._storage = self._settings.open_storage()
+        self._gates: dict[QuotaKey, Gate] = {}
         self._cancelled = threading.Event()
 
     def guard(self, key: QuotaKey, deadline_s: float | None = None) -> QuotaGuard:
@@ -192,17 +194,29 @@ class QuotaMemory:
             A context manager. Entering it raises `QuotaExceededError`, with advice for the user,
             while the account is known to be dry.
         """
-        gate = Gate(
+        gate = self._gates.get(key)
+        if gate is None:
+            if len(self._gates) >= _MOST_GATES:
+                self._gates.clear()
+            gate = self._gates[key] = self._new_gate(key)
+        clock = self._settings.clock or time.monotonic
+        limits = (self._settings.wait_limit_s, deadline_s)
+        limit_s = min((limit for limit in limits if limit is not None), default=None)
+        return QuotaGuard(gate, Waiting(limit_s, self._cancelled, clock))
+
+    def _new_gate(self, key: QuotaKey) -> Gate:
+        return Gate(
             self._storage,
             key.digest,
             failure=quota_code,
             refusal=lambda step: _refusal(_info(key, step)),
             tell=_tell_nobody,
         )
-        clock = self._settings.clock or time.monotonic
-        limits = (self._settings.wait_limit_s, deadline_s)
-        limit_s = min((limit for limit in limits if limit is not None), default=None)
-        return QuotaGuard(gate, Waiting(limit_s, self._cancelled, clock))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether what it remembers is kept in this process."""
+        return not self._storage.is_remote
 
     def info(self, key: QuotaKey) -> QuotaInfo | None:
         """Say what is remembered about an account; None when nothing is.

@@ -231,6 +231,11 @@ class Retries:
         """Attempts that may still be made."""
         return self.policy.max_attempts - self.attempts
 
+    @property
+    def delay_s(self) -> float:
+        """Seconds to wait before the attempt that was granted last."""
+        return self._delay_s
+
     def run(self, attempt: Callable[[], T], after: Exception | None = None) -> T:
         """Call ``attempt`` until it succeeds or the policy gives up.
 

@@ -11,6 +11,8 @@ from langchain_tamma_openai.transport.http_library import http_library
 class CookieLine:
     """Writes the header; it is worked out anew only when the jar has changed."""
 
+    __slots__ = ("_http", "_known", "_lines", "_until_s")
+
     def __init__(self, http_client: Any) -> None:
         """Know no cookie yet.
 
@@ -20,7 +22,7 @@ class CookieLine:
         self._http = http_client
         self._known: tuple[object, ...] = ()
         self._until_s = 0.0
-        self._lines: dict[str, bytes] = {}
+        self._lines: dict[str, bytes] | None = None
 
     def __call__(self, url: str) -> bytes:
         """Return the header's line for a URL; nothing where it gets no cookie.
@@ -36,7 +38,9 @@ class CookieLine:
             expiries = [cookie.expires for cookie in cookies if cookie.expires is not None]
             self._known = cookies
             self._until_s = min((e for e in expiries if e > now_s), default=float("inf"))
-            self._lines.clear()
+            self._lines = None
+        if self._lines is None:
+            self._lines = {}
         if url not in self._lines:
             self._lines[url] = self._line(url)
         return self._lines[url]

@@ -1,8 +1,8 @@
 """The short way of a request: what the SDK would send, without having it made each time anew.
 
-The first two requests of a kind go through the SDK and its HTTP client, and what they sent is kept
-as a form. As long as nothing that determines it has changed, requests of that kind are the form
-with another body. Whatever is not plain goes through the SDK as before: a client of the user's own,
+The first request of a kind goes through the SDK and its HTTP client, and what they sent is kept as
+a form. As long as nothing that determines it has changed, requests of that kind are the form with
+another body. Whatever is not plain goes through the SDK as before: a client of the user's own,
 a key that is asked for, hooks, somebody's function in the place of the libraries', a redirect.
 """
 
@@ -41,6 +41,8 @@ State = tuple[object, ...]
 _ATTRIBUTE = "_tamma_lane"
 _MOST_FORMS = 32
 _KNOWN_OPTIONS = {"max_retries", "headers", "params", "extra_json", "timeout"}
+# What clients note at their first request: that they are open, and the platform.
+_SETTLED_BY_USE = {"_state", "_platform"}
 _STEPS = ("connect", "read", "write", "pool")
 _REDIRECTED = range(300, 400)
 _ERROR = 400
@@ -54,7 +56,7 @@ class Form(NamedTuple):
         url: In full.
         method: Such as `"POST"`.
         head: Request line and headers with blanks; see `head_form`.
-        timeouts: Limits where the request has none of its own.
+        limits_s: Limits of the steps where the request has none of its own.
         takes_cookies: Whether cookies of the client are added.
     """
 
@@ -62,7 +64,7 @@ class Form(NamedTuple):
     url: str
     method: str
     head: bytes
-    timeouts: Timeouts
+    limits_s: tuple[float | None, ...]
     takes_cookies: bool
 
 
@@ -107,6 +109,8 @@ class Lane:
         redirected: Whether the server sends requests elsewhere, where the SDK follows.
     """
 
+    __slots__ = ("_cookies", "_forms", "_http", "_state", "redirected", "transport")
+
     def __init__(
         self, client: Any, http_client: Any, transport: SharedTransport | SharedAsyncTransport
     ) -> None:
@@ -120,7 +124,6 @@ class Lane:
         self.transport: Any = transport
         self._http = http_client
         self._cookies = CookieLine(http_client)
-        self._seen: set[Hashable] = set()
         self._forms: dict[Hashable, Form] = {}
         self._state: State | None = None
         self.redirected = False
@@ -157,6 +160,7 @@ class Lane:
         return (
             *_copied(vars(client)),
             *_copied(vars(http)),
+            http.is_closed,
             http.headers.raw,
             any(http.event_hooks.values()),
         )
@@ -171,11 +175,7 @@ class Lane:
             response: Its answer.
         """
         kind, state = departure.kind, departure.state
-        if len(self._seen) >= _MOST_FORMS:
-            return
-        if kind not in self._seen:
-            # Many a model makes one call in its life.
-            self._seen.add(kind)
+        if kind in self._forms or len(self._forms) >= _MOST_FORMS:
             return
         if not self._is_plain(response) or self._current(departure.client) != state:
             return
@@ -206,7 +206,7 @@ class Lane:
             str(sent.url),
             sent.method,
             head_form(sent.method.encode(), sent.url.raw_path, headers, blanks),
-            dict(sent.extensions["timeout"]),
+            tuple(map(sent.extensions["timeout"].get, _STEPS)),
             takes_cookies,
         )
 
@@ -353,8 +353,9 @@ def _written(request: WireRequest) -> bytes:
 def _copied(fields: Mapping[str, Any]) -> Iterator[object]:
     """Copy what a later change in place would change."""
     yield len(fields)
-    for value in fields.values():
-        yield (dict(value) or None) if isinstance(value, dict) else value
+    for name, value in fields.items():
+        if name not in _SETTLED_BY_USE:
+            yield (dict(value) or None) if isinstance(value, dict) else value
 
 
 def _kind(request: WireRequest) -> Hashable | None:
@@ -390,6 +391,6 @@ def _has_own_read_limit(request: WireRequest, sent: httpx2.Request) -> bool:
 def _timeouts(timeout: Any, form: Form) -> tuple[Timeouts, bytes]:
     """Return the limits of a request, and how its header tells the one for reading."""
     if timeout is None:
-        return form.timeouts.copy(), b""
+        return dict(zip(_STEPS, form.limits_s, strict=True)), b""
     limits = {step: getattr(timeout, step, timeout) for step in _STEPS}
     return limits, str(limits["read"]).encode()

@@ -134,7 +134,7 @@ class LoopPools(Generic[Key]):
         own = [stream for pool in self._pools.values() for stream in getattr(pool, "streams", ())]
         for stream in [*self._streams, *own]:
             with suppress(Exception):
-                socket = stream.get_extra_info("socket")  # type: ignore[attr-defined]  # httpcore's
+                socket = stream.get_extra_info("socket")
                 if (transport := transports.get(socket.fileno())) is not None:
                     transport._call_connection_lost(None)  # noqa: SLF001 - no public way is left
         self.forget()

@@ -41,6 +41,7 @@ from langchain_tamma_openai.usage.budget_reserving import (
     Request,
     TaskColour,
     ThreadColour,
+    reserved_at_once,
     reserving,
 )
 from langchain_tamma_openai.usage.budget_state import Terms
@@ -182,6 +183,11 @@ class Budget:
     def window(self) -> BudgetWindow:
         """How long spending adds up."""
         return self._desk.window
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is kept in the memory of this process."""
+        return self._desk.accounts.store.is_local
 
     def __repr__(self) -> str:
         """Show what it is; never a password."""
@@ -346,6 +352,8 @@ class Budget:
         return await Work(work, self._desk.accounts.store.is_local).arun()
 
     def _tell(self, settled: Settled) -> None:
+        if not settled.reached:
+            return
         status = self._desk.status(settled.line, settled.limits)
         for reached in settled.reached:
             alert = BudgetAlert(Decimal(reached.threshold), reached.unit, status)
@@ -387,8 +395,10 @@ def reserve_all(
         InvalidParameterError: A negative or otherwise wrong amount.
         StorageError: A store cannot be reached.
     """
-    request = _request(upper_usd, upper_tokens, labels, wait_s)
-    claims = drive(reserving(_desks(budgets), request, ThreadColour()))
+    request, desks = _request(upper_usd, upper_tokens, labels, wait_s), _desks(budgets)
+    claims = reserved_at_once(desks, request)
+    if claims is None:
+        claims = drive(reserving(desks, request, ThreadColour()))
     return BudgetReservation(claims, request.bound, request.labels)
 
 
@@ -401,8 +411,11 @@ async def areserve_all(
     wait_s: float | None = None,
 ) -> BudgetReservation:
     """Set aside with all of several budgets, or with none; see `reserve_all`."""
-    request = _request(upper_usd, upper_tokens, labels, wait_s)
-    claims = await adrive(reserving(_desks(budgets), request, TaskColour()))
+    request, desks = _request(upper_usd, upper_tokens, labels, wait_s), _desks(budgets)
+    is_local = all(desk.accounts.store.is_local for desk in desks)
+    claims = reserved_at_once(desks, request) if is_local else None
+    if claims is None:
+        claims = await adrive(reserving(desks, request, TaskColour()))
     return BudgetReservation(claims, request.bound, request.labels)
 
 
@@ -413,17 +426,20 @@ def _request(
         isinstance(wait_s, bool) or not isinstance(wait_s, int | float) or not wait_s >= 0
     ):
         refuse_argument("wait_s", wait_s, "a number of seconds, 0 or more")
-    if labels is not None and not isinstance(labels, Mapping):
+    if labels is not None and type(labels) is not dict and not isinstance(labels, Mapping):
         refuse_argument("labels", labels, "a mapping such as {'user_id': 'u1'}")
     bound = Bound(
         read_usd(upper_usd, "upper_usd", refuse_argument),
         read_tokens(upper_tokens, "upper_tokens", refuse_argument),
     )
-    return Request(bound, dict(labels or {}), None if wait_s is None else float(wait_s))
+    return Request(bound, labels or {}, None if wait_s is None else float(wait_s))
 
 
 def _desks(budgets: Iterable[Budget]) -> list[Desk]:
-    desks = sorted((budget._desk for budget in budgets), key=_order)  # noqa: SLF001 - same module
+    desks = [budget._desk for budget in budgets]  # noqa: SLF001 - same module
+    if len(desks) == 1:
+        return desks
+    desks.sort(key=_order)
     for one, other in pairwise(desks):
         if _order(one) == _order(other):
             refuse(

@@ -9,7 +9,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from langchain_tamma_openai.usage import budget_state as state
@@ -47,8 +47,7 @@ class Hold:
     key: LineKey
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """What a line looks like after a call, and what to tell.
 
     Attributes:
@@ -137,11 +136,13 @@ class Accounts:
                 return
 
     def _write_end(self, end: Settle) -> bool:
-        from langchain_tamma_openai.errors import StorageError
-
         try:
             found = self._step(lambda step: state.settle(step, self.terms, end))
-        except StorageError as error:
+        except Exception as error:
+            from langchain_tamma_openai.errors import StorageError
+
+            if not isinstance(error, StorageError):
+                raise
             self._notes.append(end)
             logger.warning(
                 "The end of a call could not be written to its budget. It is tried again with the "
@@ -152,7 +153,8 @@ class Accounts:
         self.room.wake(end.key.ident)
         if found is not None:
             line, limits, reached = found
-            self._tell(Settled(line, limits, tuple(reached)))
+            if reached:
+                self._tell(Settled(line, limits, tuple(reached)))
         return True
 
     def renew(self, hold: Hold) -> None:
@@ -162,6 +164,19 @@ class Accounts:
             StorageError: The store cannot be reached.
         """
         self._renew(hold.key, [hold.ident])
+
+    def keep_until(self, hold: Hold, expires_at_s: float) -> None:
+        """Let a reservation live until a moment, whether or not anybody renews it.
+
+        Args:
+            hold: The reservation.
+            expires_at_s: Seconds since 1970.
+
+        Raises:
+            StorageError: The store cannot be reached.
+        """
+        self._live.pop(hold.ident, None)
+        self._run(lambda step: state.renew(step, hold.key, [hold.ident], expires_at_s))
 
     def _renew(self, key: LineKey, idents: list[str]) -> None:
         expires_at_s = self.clock() + self.terms.ttl_s
@@ -190,7 +205,7 @@ class Accounts:
             line = Line(key)
         else:
             state.sweep(step, self.terms, line, self.clock(), self._live)
-        return line, state.limits_of(step, self.terms, key)
+        return line.copy(), state.limits_of(step, self.terms, key)
 
     def reset(self, key: LineKey) -> None:
         """Begin a line anew.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
-from typing import Literal, NoReturn
+from typing import Literal, NamedTuple, NoReturn
 
 from langchain_tamma_openai.checks import shown
 from langchain_tamma_openai.pricing_cost import EXACT
@@ -17,30 +17,30 @@ MOST_TOKENS = 2**62
 _PLACES = 40
 _FINEST = Decimal(1).scaleb(-_PLACES)
 ZERO = Decimal(0)
+_add, _subtract = EXACT.add, EXACT.subtract
 KEEP: Literal["keep"] = "keep"
 Keep = Literal["keep"]
 
 Refuse = Callable[[str, object, str], NoReturn]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Amounts:
-    """Dollars and tokens together; they add and subtract exactly."""
+    """Dollars and tokens together, which never change; they add and subtract exactly."""
 
     usd: Decimal = ZERO
     tokens: int = 0
 
     def __add__(self, other: Amounts) -> Amounts:
         """Add both."""
-        return Amounts(EXACT.add(self.usd, other.usd), self.tokens + other.tokens)
+        return Amounts(_add(self.usd, other.usd), self.tokens + other.tokens)
 
     def __sub__(self, other: Amounts) -> Amounts:
         """Subtract both."""
-        return Amounts(EXACT.subtract(self.usd, other.usd), self.tokens - other.tokens)
+        return Amounts(_subtract(self.usd, other.usd), self.tokens - other.tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """The most that a call can use, or what it did use; None where nobody knows."""
 
     usd: Decimal | None = None
@@ -59,8 +59,7 @@ class Bound:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetLimits:
+class BudgetLimits(NamedTuple):
     """The limits of a budget; None where there is none.
 
     Attributes:
@@ -87,6 +86,8 @@ def read_usd(value: object, field: str, refuse: Refuse) -> Decimal | None:
     expected = "an amount in dollars, 0 or more, such as Decimal('12.50')"
     if value is None:
         return None
+    if type(value) is Decimal and value.is_finite() and ZERO < value <= MOST_USD:
+        return value if _exponent(value) >= -_PLACES else _rounded(value)
     if isinstance(value, bool) or not isinstance(value, Decimal | int | float | str):
         refuse(field, value, expected)
     try:
@@ -95,10 +96,17 @@ def read_usd(value: object, field: str, refuse: Refuse) -> Decimal | None:
         refuse(field, value, expected)
     if not amount.is_finite() or amount < 0 or amount > MOST_USD:
         refuse(field, value, expected)
-    exponent = amount.as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -_PLACES:
-        return amount.quantize(_FINEST, ROUND_CEILING, EXACT)
+    if _exponent(amount) < -_PLACES:
+        return _rounded(amount)
     return amount.copy_abs()  # a zero with a sign is 0; `abs` would round
+
+
+def _exponent(amount: Decimal) -> int:
+    return int(amount.as_tuple().exponent)
+
+
+def _rounded(amount: Decimal) -> Decimal:
+    return amount.quantize(_FINEST, ROUND_CEILING, EXACT)
 
 
 def read_tokens(value: object, field: str, refuse: Refuse) -> int | None:

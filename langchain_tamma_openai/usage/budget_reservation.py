@@ -99,6 +99,10 @@ class BudgetReservation:
             accounts = claim.desk.accounts
             await Work(partial(accounts.renew, claim.hold), accounts.store.is_local).arun()
 
+    def detach(self) -> tuple[Claim, ...]:
+        """End it without settling, for whoever keeps its claims in another form; empty if ended."""
+        return self._claims if self._is_mine_to_end() else ()
+
     def _is_mine_to_end(self) -> bool:
         try:
             return self._open.pop()

@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
 import time
-import uuid
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from langchain_tamma_openai.pricing_cost import plain_decimal
 from langchain_tamma_openai.resilience.limits_store import TaskSignal, ThreadSignal
@@ -34,7 +34,7 @@ from langchain_tamma_openai.usage.budget_state import (
     Verdict,
 )
 from langchain_tamma_openai.usage.budget_waiting import Consult, Pause, Signal, Step, Work, later
-from langchain_tamma_openai.usage.budget_windows import BudgetWindow, span_at
+from langchain_tamma_openai.usage.budget_windows import BudgetWindow, Span, span_at
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.errors import BudgetExceededError
@@ -43,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 OnExceeded = Literal["raise", "warn"] | Callable[["BudgetExceededError"], object]
 
+_MOST_NAMES = 4096
+_ROUNDING_S = 1e-5
 _FIRST_LOOK_S = 0.02
 _LAST_LOOK_S = 0.25
 """The first in line looks at a shared store after ever longer pauses between these."""
@@ -50,8 +52,7 @@ _IDLE_LOOK_S = 5.0
 """Who is woken when something changes looks this often all the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What a call asks of its budgets.
 
     Attributes:
@@ -63,6 +64,44 @@ class Request:
     bound: Bound
     labels: Mapping[str, object]
     wait_s: float | None
+
+
+class LineNames:
+    """Names of the lines of one budget in its present window, made once for each line."""
+
+    def __init__(self) -> None:
+        """Know none."""
+        self._window: tuple[float, float, Span, dict[object, LineKey]] = 0.0, 0.0, Span(), {}
+
+    def find(
+        self, budget: str, window: BudgetWindow, values: tuple[object, ...], now_s: float
+    ) -> LineKey:
+        """Name the line of some labels at a moment.
+
+        Args:
+            budget: `Desk.ident`.
+            window: When spending starts anew.
+            values: The labels' values.
+            now_s: Seconds since 1970.
+        """
+        starts_at_s, ends_at_s, span, known = self._window
+        if not starts_at_s <= now_s < ends_at_s:
+            span, known = span_at(window, now_s), {}
+            self._window = (*_ends_s(span), span, known)
+        is_plain = all(value is None or type(value) is str for value in values)
+        key = known.get(values) if is_plain else None
+        if key is None:
+            key = LineKey(budget, json.dumps(values), span)
+            if is_plain and len(known) < _MOST_NAMES:
+                known[values] = key
+        return key
+
+
+def _ends_s(span: Span) -> tuple[float, float]:
+    """Give the ends of a window in seconds; the last moments before its end are left out."""
+    if span.starts_at is None or span.ends_at is None:
+        return -math.inf, math.inf
+    return span.starts_at.timestamp(), span.ends_at.timestamp() - _ROUNDING_S
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +117,7 @@ class Desk:
         on_exceeded: What to do with a call that does not fit.
         wait_s: Seconds to wait while others are in the way.
         accounts: Keeps the lines.
+        names: Names of lines that were made before.
     """
 
     name: str
@@ -88,11 +128,12 @@ class Desk:
     on_exceeded: OnExceeded
     wait_s: float
     accounts: Accounts
+    names: LineNames = field(default_factory=LineNames)
 
     def key(self, labels: Mapping[str, object]) -> LineKey:
         """Find the line of a call at this moment."""
-        values = json.dumps([label_value(labels.get(name)) for name in self.scope])
-        return LineKey(self.ident, values, span_at(self.window, self.accounts.clock()))
+        values = tuple([label_value(labels.get(name)) for name in self.scope])
+        return self.names.find(self.ident, self.window, values, self.accounts.clock())
 
     def limited(self, labels: Mapping[str, object]) -> LineKey:
         """Find the line whose limits are meant; all of them without any label."""
@@ -207,7 +248,7 @@ def _shown(amount: Decimal | int | None) -> str:
     return f"{amount} tokens"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Claim:
     """A reservation of one budget.
 
@@ -320,6 +361,63 @@ class _Caller:
         return Pause(self.colour.signal, max(0.0, min(look_s, self.left_s(place.desk))))
 
 
+def reserved_at_once(desks: Sequence[Desk], request: Request) -> tuple[Claim, ...] | None:
+    """Reserve with all budgets where nobody is in the way, as is usual; None where somebody is.
+
+    Args:
+        desks: The budgets, in the order all calls ask them.
+        request: What to reserve.
+
+    Raises:
+        StorageError: A store cannot be reached.
+    """
+    taken: list[Claim] = []
+    try:
+        for desk in desks:
+            claim = _taken_at_once(desk, request)
+            if claim is None:
+                break
+            taken.append(claim)
+        else:
+            return tuple(taken)
+    except BaseException:
+        _give_all_back(taken)
+        raise
+    _give_all_back(taken)
+    return None
+
+
+def _taken_at_once(desk: Desk, request: Request) -> Claim | None:
+    accounts = desk.accounts
+    key = desk.key(request.labels)
+    if accounts.room.is_occupied(key.ident):
+        return None
+    claim, wish = _wish(desk, key, request.bound, accounts.clock())
+    if desk.on_exceeded == "warn":
+        wish = wish._replace(force=True)
+    decision = accounts.take(wish, claim.hold)
+    if decision.first:
+        _warn(desk, decision, request)
+    return claim if decision.granted else None
+
+
+def _give_all_back(claims: Sequence[Claim]) -> None:
+    for claim in claims:
+        claim.give_back()
+
+
+def _warn(desk: Desk, decision: Decision, request: Request) -> None:
+    error = desk.error(decision, request)
+    logger.warning("%s The call goes all the same (on_exceeded='warn').", error)
+
+
+def _wish(desk: Desk, key: LineKey, bound: Bound, now_s: float) -> tuple[Claim, Take]:
+    """Name a reservation that is about to be made."""
+    hold = Hold(os.urandom(16).hex(), key)
+    held = Held(hold.ident, key.ident, bound, now_s + desk.accounts.terms.ttl_s)
+    return Claim(desk, hold, os.getpid()), Take(key, held, now_s)
+
+
 def reserving(
     desks: Sequence[Desk], request: Request, colour: Colour
 ) -> Generator[Step, object, tuple[Claim, ...]]:
@@ -375,8 +473,7 @@ def _take_one(caller: _Caller, desk: Desk) -> Generator[Step, object, Claim | Bl
     )
     if decision.granted:
         if decision.first:
-            error = desk.error(decision, caller.request)
-            logger.warning("%s The call goes all the same (on_exceeded='warn').", error)
+            _warn(desk, decision, caller.request)
         return claim
     if patient and decision.verdict in {Verdict.FITS, Verdict.BUSY}:
         return Blocked(desk, key)
@@ -393,12 +490,10 @@ def _ask(
     caller: _Caller, desk: Desk, key: LineKey, *, may_take: bool, force: bool
 ) -> Generator[Step, object, tuple[Claim, Decision]]:
     accounts, now_s = desk.accounts, desk.accounts.clock()
-    hold = Hold(uuid.uuid4().hex, key)
-    held = Held(hold.ident, key.ident, caller.request.bound, now_s + accounts.terms.ttl_s)
-    claim = Claim(desk, hold, os.getpid())
-    wish = Take(key, held, now_s, may_take, force)
+    claim, wish = _wish(desk, key, caller.request.bound, now_s)
+    wish = wish._replace(may_take=may_take, force=force)
     decision = yield from Work(
-        partial(accounts.take, wish, hold),
+        partial(accounts.take, wish, claim.hold),
         accounts.store.is_local,
         lambda found: claim.give_back() if found.granted else None,
     )

@@ -13,10 +13,8 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -25,6 +23,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from langchain_tamma_openai.checks import safe_url
 from langchain_tamma_openai.redact import redact_secrets
 from langchain_tamma_openai.usage.budget_amounts import Amounts, Bound, BudgetLimits
+from langchain_tamma_openai.usage.budget_sqlite import SqliteStep, limit_id
 from langchain_tamma_openai.usage.budget_state import (
     EVERY_LINE,
     Held,
@@ -33,7 +32,7 @@ from langchain_tamma_openai.usage.budget_state import (
     LineKey,
     Transaction,
 )
-from langchain_tamma_openai.usage.budget_windows import Span
+from langchain_tamma_openai.usage.budget_windows import Span, moment_of
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection, Engine
@@ -138,16 +137,19 @@ class SqlStore:
         self._turn: AbstractContextManager[object] = (
             threading.Lock() if self._is_sqlite else nullcontext()
         )
+        self._held: _Held | None = None
         self._closer = weakref.finalize(self, self._engine.dispose)
 
     def after_fork(self) -> None:
         """Open connections of our own; ending the parent's would touch what both share."""
         self._closer.detach()
-        _inherited.append(self._engine)
+        _inherited.extend((self._engine, self._held))
         self._begin()
 
     def close(self) -> None:
         """Close connections; the next step opens new ones."""
+        with self._turn:
+            self._let_go()
         self._engine.dispose()
 
     def names(self) -> list[tuple[str, str]]:
@@ -155,13 +157,39 @@ class SqlStore:
         kept = sa.union(
             sa.select(_LINES.c.budget, _LINES.c.scope), sa.select(_LIMITS.c.budget, _LIMITS.c.scope)
         )
-        with _translated(self._name), self._turn, self._engine.begin() as connection:
+        with _translated(self._name), self._turn:
+            self._let_go()  # there is one connection to an SQLite file
+            return self._names(kept)
+
+    def _names(self, kept: sa.CompoundSelect[tuple[str, str]]) -> list[tuple[str, str]]:
+        with self._engine.begin() as connection:
             return [(row.budget, row.scope) for row in connection.execute(kept)]
 
     def run(self, job: Callable[[Transaction], T]) -> T:
         """Do a step in one transaction."""
-        with _translated(self._name), self._turn, self._engine.begin() as connection:
+        if self._is_sqlite:
+            return self._run_in_sqlite(job)
+        with _translated(self._name), self._engine.begin() as connection:
             return job(_SqlStep(connection))
+
+    def _run_in_sqlite(self, job: Callable[[Transaction], T]) -> T:
+        with _translated(self._name), self._turn:
+            if self._held is None:
+                self._held = _Held(self._engine)
+            step = self._held.step
+            try:
+                step.begin()
+                result = job(step)
+                step.commit()
+            except BaseException:
+                self._let_go()  # which rolls back
+                raise
+            return result
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            held.connection.close()
 
     def _create(self) -> None:
         with _translated(self._name), self._turn, self._engine.begin() as connection:
@@ -180,6 +208,14 @@ class SqlStore:
                 f"The budgets at {self._name} were written by another version of this package "
                 f"(schema {found}, this one knows {SCHEMA_VERSION}); use one version everywhere"
             )
+
+
+class _Held:
+    """The one connection to an SQLite file, and the steps it takes."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.connection = engine.raw_connection()
+        self.step = SqliteStep(cast("sqlite3.Connection", self.connection.driver_connection))
 
 
 def holds_budgets(url: str) -> bool:
@@ -206,7 +242,7 @@ def _translated(name: str) -> Iterator[None]:
 
     try:
         yield
-    except (SQLAlchemyError, OSError) as exc:
+    except (SQLAlchemyError, sqlite3.Error, OSError) as exc:
         raise StorageError(
             f"The budgets at {name} cannot be used ({_reason(exc)}); start the database "
             "there, see that it can be written to, or correct the URL in store="
@@ -381,7 +417,7 @@ class _SqlStep:
 
     def keys(self, budget: str, now_s: float) -> list[LineKey]:
         return [
-            LineKey(budget, row.scope, Span(_moment(row.starts_at), _moment(row.ends_at)))
+            LineKey(budget, row.scope, Span(moment_of(row.starts_at), moment_of(row.ends_at)))
             for row in self._run(_KEYS, {"budget": budget, "now_s": now_s})
         ]
 
@@ -415,13 +451,13 @@ class _SqlStep:
         self._run(_FORGET_ABANDONED, {"line": line})
 
     def limits(self, budget: str, scope: str) -> tuple[BudgetLimits | None, BudgetLimits | None]:
-        own, common = _limit_id(budget, scope), _limit_id(budget, EVERY_LINE)
+        own, common = limit_id(budget, scope), limit_id(budget, EVERY_LINE)
         rows = self._run(_FIND_LIMITS, {"own": own, "common": common})
         found = {row.limit_id: _limits_of(row) for row in rows}
         return found.get(own), found.get(common)
 
     def keep_limits(self, budget: str, scope: str, limits: BudgetLimits | None) -> None:
-        ident = _limit_id(budget, scope)
+        ident = limit_id(budget, scope)
         if limits is None:
             self._run(_FORGET_LIMITS, {"ident": ident})
             return
@@ -489,17 +525,8 @@ def _limits_of(row: sa.Row[tuple[object, ...]]) -> BudgetLimits:
     return BudgetLimits(None if usd is None else Decimal(usd), row.limit_tokens)
 
 
-@lru_cache(maxsize=1024)
-def _limit_id(budget: str, scope: str) -> str:
-    return LineKey(budget, scope, Span()).ident
-
-
 def _text(amount: Decimal) -> str:
     return format(amount, "f")
 
 
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
-
-
-_inherited: list[Engine] = []
+_inherited: list[object] = []

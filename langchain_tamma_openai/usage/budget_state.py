@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal, Protocol
+from functools import lru_cache
+from typing import Literal, NamedTuple, Protocol
 
 from langchain_tamma_openai.pricing_cost import EXACT
 from langchain_tamma_openai.usage.budget_amounts import Amounts, Bound, BudgetLimits
@@ -72,6 +73,17 @@ class Line:
     marks: frozenset[str] = frozenset()
     earliest_expiry_s: float | None = None
 
+    def copy(self) -> Line:
+        """Give a line that changes by itself."""
+        return Line(
+            self.key,
+            self.spent,
+            self.reserved,
+            self.unpriced_calls,
+            self.marks,
+            self.earliest_expiry_s,
+        )
+
 
 class HeldState(StrEnum):
     """What became of a reservation."""
@@ -83,8 +95,7 @@ class HeldState(StrEnum):
     """Abandoned, and given back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """A reservation as a store keeps it.
 
     Attributes:
@@ -175,14 +186,13 @@ class Verdict(StrEnum):
     """Nobody knows the most it can use, so a limit cannot be held."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What came of a wish to reserve.
 
     Attributes:
         verdict: Whether it fits.
         granted: Whether it was reserved.
-        line: The line as it was before.
+        line: The line as it was before, where it was refused or is to be warned of.
         limits: The limits that hold.
         unit: The limit that is in the way; None when it fits.
         first: Whether nobody was warned of this line before.
@@ -196,8 +206,7 @@ class Decision:
     first: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Take:
+class Take(NamedTuple):
     """A wish to reserve.
 
     Attributes:
@@ -231,13 +240,15 @@ def take(step: Transaction, terms: Terms, wish: Take, alive: Collection[str]) ->
     sweep(step, terms, line, wish.now_s, alive)
     limits = limits_of(step, terms, wish.key)
     verdict, unit = judge(line, limits, wish.held.bound, allow_unknown=terms.allow_unknown)
-    before = replace(line)
     granted = wish.force or (verdict is Verdict.FITS and wish.may_take)
     first = verdict is not Verdict.FITS and granted and "warned" not in line.marks
+    # Only who is refused, or warned, is told of the line; it goes on changing after this step.
+    before = line if granted and not first else line.copy()
     if granted:
         line.reserved += wish.held.bound.counted
         line.earliest_expiry_s = _earlier(line.earliest_expiry_s, wish.held.expires_at_s)
-        line.marks |= {"warned"} if first else set()
+        if first:
+            line.marks |= {"warned"}
         step.hold(wish.held)
         step.save(line)
     return Decision(verdict, granted, before, limits, unit, first)
@@ -254,37 +265,41 @@ def judge(
         bound: The most that the call can use.
         allow_unknown: Whether a call of unknown size may go while anything is left.
     """
-    alone = line.spent + bound.counted
-    beside = alone + line.reserved
-    usd = (limits.usd, bound.usd, line.spent.usd, alone.usd, beside.usd)
-    tokens = (limits.tokens, bound.tokens, line.spent.tokens, alone.tokens, beside.tokens)
-    found: dict[Verdict, Unit] = {}
-    found.setdefault(_weigh(*usd, allow_unknown=allow_unknown), "usd")
-    found.setdefault(_weigh(*tokens, allow_unknown=allow_unknown), "tokens")
-    for verdict in (Verdict.EXCEEDED, Verdict.UNKNOWN, Verdict.BUSY):
-        if verdict in found:
-            return verdict, found[verdict]
+    usd = tokens = Verdict.FITS
+    if limits.usd is not None:
+        usd = _weigh(
+            limits.usd, bound.usd, line.spent.usd, line.reserved.usd, allow_unknown=allow_unknown
+        )
+    if limits.tokens is not None:
+        spent, reserved = line.spent.tokens, line.reserved.tokens
+        tokens = _weigh(limits.tokens, bound.tokens, spent, reserved, allow_unknown=allow_unknown)
+    for verdict in _WORST_FIRST:
+        if usd is verdict:
+            return verdict, "usd"
+        if tokens is verdict:
+            return verdict, "tokens"
     return Verdict.FITS, None
 
 
+_WORST_FIRST = (Verdict.EXCEEDED, Verdict.UNKNOWN, Verdict.BUSY)
+
+
 def _weigh(
-    limit: Number | None,
+    limit: Number,
     wanted: Number | None,
     spent: Number,
-    alone: Number,
-    beside: Number,
+    reserved: Number,
     *,
     allow_unknown: bool,
 ) -> Verdict:
-    if limit is None:
-        return Verdict.FITS
     if wanted is None:
         if not allow_unknown:
             return Verdict.UNKNOWN
         return Verdict.EXCEEDED if spent >= limit else Verdict.FITS
+    alone = EXACT.add(spent, wanted)
     if alone > limit:
         return Verdict.EXCEEDED
-    return Verdict.BUSY if beside > limit else Verdict.FITS
+    return Verdict.BUSY if EXACT.add(alone, reserved) > limit else Verdict.FITS
 
 
 def limits_of(step: Transaction, terms: Terms, key: LineKey) -> BudgetLimits:
@@ -315,19 +330,18 @@ def sweep(
         return
     for held in step.overdue(line.key.ident, now_s):
         if held.ident in alive:
-            step.hold(replace(held, expires_at_s=now_s + terms.ttl_s))
+            step.hold(held._replace(expires_at_s=now_s + terms.ttl_s))
             continue
         line.reserved -= held.bound.counted
         if terms.on_abandoned == "charge":
             _charge(line, held.bound)
         state = HeldState.CHARGED if terms.on_abandoned == "charge" else HeldState.FREED
-        step.hold(replace(held, state=state))
+        step.hold(held._replace(state=state))
     line.earliest_expiry_s = step.next_expiry_s(line.key.ident)
     step.save(line)
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(NamedTuple):
     """The end of a call.
 
     Attributes:
@@ -343,8 +357,7 @@ class Settle:
     sent: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(NamedTuple):
     """A share of a limit that spending has reached for the first time."""
 
     threshold: str
@@ -377,9 +390,10 @@ def settle(
     step.drop(end.ident)
     limits = limits_of(step, terms, end.key)
     reached = _reached(line, limits, terms.thresholds)
-    line.marks |= {f"{alert.unit}:{alert.threshold}" for alert in reached}
+    if reached:
+        line.marks |= {f"{alert.unit}:{alert.threshold}" for alert in reached}
     step.save(line)
-    return line, limits, reached
+    return line.copy() if reached else line, limits, reached
 
 
 def _charge(line: Line, bound: Bound, sign: int = 1) -> None:
@@ -390,24 +404,25 @@ def _charge(line: Line, bound: Bound, sign: int = 1) -> None:
     line.unpriced_calls += sign * (bound.usd is None)
 
 
-def _reached(line: Line, limits: BudgetLimits, thresholds: Iterable[str]) -> list[Reached]:
-    pairs: list[tuple[Unit, Decimal | None, Decimal]] = [
+def _reached(line: Line, limits: BudgetLimits, thresholds: tuple[str, ...]) -> list[Reached]:
+    pairs: tuple[tuple[Unit, Number | None, Number], ...] = (
         ("usd", limits.usd, line.spent.usd),
-        (
-            "tokens",
-            None if limits.tokens is None else Decimal(limits.tokens),
-            Decimal(line.spent.tokens),
-        ),
-    ]
+        ("tokens", limits.tokens, line.spent.tokens),
+    )
     return [
         Reached(threshold, unit)
         for unit, limit, spent in pairs
-        for threshold in thresholds
-        if limit is not None
-        and spent > 0
-        and spent >= EXACT.multiply(limit, Decimal(threshold))
-        and f"{unit}:{threshold}" not in line.marks
+        if limit is not None and spent > 0
+        for threshold, amount in _shares(limit, thresholds)
+        if spent >= amount and f"{unit}:{threshold}" not in line.marks
     ]
+
+
+@lru_cache(maxsize=256)
+def _shares(limit: Number, thresholds: tuple[str, ...]) -> tuple[tuple[str, Decimal], ...]:
+    return tuple(
+        (threshold, EXACT.multiply(Decimal(limit), Decimal(threshold))) for threshold in thresholds
+    )
 
 
 def renew(step: Transaction, key: LineKey, idents: Iterable[str], expires_at_s: float) -> None:
@@ -425,7 +440,7 @@ def renew(step: Transaction, key: LineKey, idents: Iterable[str], expires_at_s: 
     for ident in idents:
         held = step.held(ident)
         if held is not None and held.state is HeldState.LIVE:
-            step.hold(replace(held, expires_at_s=expires_at_s))
+            step.hold(held._replace(expires_at_s=expires_at_s))
     line.earliest_expiry_s = step.next_expiry_s(key.ident)
     step.save(line)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from langchain_tamma_openai.checks import safe_url
@@ -82,14 +81,13 @@ class _MemoryStep:
         self._limits: dict[tuple[str, str], BudgetLimits] = {}
 
     def find(self, key: LineKey) -> Line | None:
-        line = self._lines.get(key.ident)
-        return None if line is None else replace(line)
+        return self._lines.get(key.ident)
 
     def create(self, key: LineKey) -> Line:
         return Line(key)
 
     def save(self, line: Line) -> None:
-        self._lines[line.key.ident] = replace(line)
+        self._lines[line.key.ident] = line
 
     def keys(self, budget: str, now_s: float) -> list[LineKey]:
         found = [line.key for line in self._lines.values() if line.key.budget == budget]
@@ -121,6 +119,8 @@ class _MemoryStep:
                 self.drop(held.ident)
 
     def limits(self, budget: str, scope: str) -> tuple[BudgetLimits | None, BudgetLimits | None]:
+        if not self._limits:
+            return None, None
         return self._limits.get((budget, scope)), self._limits.get((budget, EVERY_LINE))
 
     def keep_limits(self, budget: str, scope: str, limits: BudgetLimits | None) -> None:
@@ -141,7 +141,9 @@ class _MemoryStep:
         self._held.clear()
         self._held_of.clear()
         for ident, line in self._lines.items():
-            self._lines[ident] = replace(line, reserved=Amounts(), earliest_expiry_s=None)
+            fresh = line.copy()
+            fresh.reserved, fresh.earliest_expiry_s = Amounts(), None
+            self._lines[ident] = fresh
 
 
 def _end_s(key: LineKey) -> float | None:

@@ -46,6 +46,10 @@ class WaitingRoom:
                 self._lines.pop(line, None)
         self.wake(line)
 
+    def is_occupied(self, line: str) -> bool:
+        """Say whether anybody waits."""
+        return line in self._lines
+
     def is_first(self, line: str, signal: Signal) -> bool:
         """Say whether nobody stands before this one."""
         with self._lock:
@@ -53,6 +57,8 @@ class WaitingRoom:
 
     def wake(self, line: str) -> None:
         """Let the first one look again."""
+        if line not in self._lines:
+            return
         with self._lock:
             first = self._first(line)
         if first is not None:

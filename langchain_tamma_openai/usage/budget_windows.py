@@ -95,3 +95,12 @@ def span_at(window: BudgetWindow, now_s: float) -> Span:
     if first.month == _DECEMBER:
         return Span(first, first.replace(year=first.year + 1, month=1))
     return Span(first, first.replace(month=first.month + 1))
+
+
+def moment_of(text: str | None) -> datetime | None:
+    """Read an end of a window as a store keeps it.
+
+    Args:
+        text: ISO 8601; None for never.
+    """
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID, uuid4
 
 from langchain_core.callbacks import AsyncCallbackHandler
@@ -19,15 +19,25 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tracers.context import register_configure_hook
 
-from langchain_tamma_openai.usage.drafts import RecordDraft
+from langchain_tamma_openai.usage.drafts import OpenRunDraft, RecordDraft
 from langchain_tamma_openai.usage.listening import RunListener
 from langchain_tamma_openai.usage.logs import is_logged, log_run
 from langchain_tamma_openai.usage.reading import read_failure, read_message, read_result
 from langchain_tamma_openai.usage.record import RunStatus
-from langchain_tamma_openai.usage.run_records import counted
+from langchain_tamma_openai.usage.run_records import (
+    counted,
+    record_of_failure,
+    record_of_result,
+)
 from langchain_tamma_openai.usage.runs import EndedRun, OpenRun, RunBook
 from langchain_tamma_openai.usage.sinks import UsageRecordSink, accepts_records
 from langchain_tamma_openai.usage.totals import RunUsage, UsageSink, UsageTotals
+
+if TYPE_CHECKING:
+    from langchain_core.callbacks.manager import BaseRunManager
+
+    from langchain_tamma_openai.usage.run_log import RunLog
+    from langchain_tamma_openai.usage.tracker import UsageTracker
 
 __all__ = [
     "AsyncUsageCallbackHandler",
@@ -123,37 +133,82 @@ class UsageCallbackHandler(_UsageHandler):
 class ModelUsageHandler(UsageCallbackHandler):
     """The handler that a model has for its own tracker; it keeps no totals that nobody asks for."""
 
-    def writes_to(self, tracker: object) -> bool:
-        """Whether a tracker is its own.
+    def follow(self, manager: BaseRunManager) -> None:
+        """Take note of a run that LangChain has begun without telling.
 
         Args:
-            tracker: Any tracker.
+            manager: LangChain's manager of the run.
         """
-        return self._ledger is tracker
+        given = {
+            "parent_run_id": manager.parent_run_id,
+            "tags": manager.tags,
+            "metadata": manager.metadata,
+        }
+        self._start(manager.run_id, given)
+
+    def root_of(self, parent_run_id: UUID) -> UUID | None:
+        """Find the outermost run known around a run.
+
+        Args:
+            parent_run_id: The run around it.
+        """
+        return self._root_of(parent_run_id)
+
+    def may_defer(self, log: RunLog) -> bool:
+        """Whether the record of a run that ended well may be made later.
+
+        Args:
+            log: What the model wrote down of the run.
+        """
+        if self._may_block or not log.is_answered or is_logged(RunStatus.OK):
+            return False
+        return hasattr(self._ledger, "record_draft")
+
+    def keep(self, draft: RecordDraft[Any]) -> None:
+        """Keep a run whose record is made later; only after `may_defer`.
+
+        Args:
+            draft: The run.
+        """
+        try:
+            cast("UsageTracker", self._ledger).record_draft(draft)
+        except Exception as error:  # noqa: BLE001 - a handler must never fail a call
+            self._complain(error)
+
+    def finish_run(self, run: OpenRun, response: LLMResult) -> None:
+        """Record a run that ended well.
+
+        Args:
+            run: What is known of it.
+            response: What it answered.
+        """
+        try:
+            self._run_ended(EndedRun(run, record_of_result(run, response), response))
+        except Exception as error:  # noqa: BLE001 - a handler must never fail a call
+            self._complain(error)
+
+    def fail_run(self, run: OpenRun, error: BaseException) -> None:
+        """Record a run that ended otherwise.
+
+        Args:
+            run: What is known of it.
+            error: What ended it.
+        """
+        try:
+            self._run_ended(EndedRun(run, record_of_failure(run, error, None), None, error))
+        except Exception as failure:  # noqa: BLE001 - a handler must never fail a call
+            self._complain(failure)
 
     def _defer(self, run: OpenRun) -> bool:
-        if run.log is None or not run.log.is_answered or is_logged(RunStatus.OK):
+        if run.log is None or not self.may_defer(run.log):
             return False
-        keep = getattr(self._ledger, "record_draft", None)
-        if keep is None or self._may_block:
-            return False
-        keep(RecordDraft(run, time.perf_counter()))
+        self.keep(OpenRunDraft(run, time.perf_counter()))
         return True
 
     def _run_ended(self, ended: EndedRun) -> None:
         log_run(ended.record)
         if self._ledger is not None:
             self._ledger.record(ended.record)
-
-
-def is_handler_of(handler: object, tracker: object) -> bool:
-    """Whether a handler is a model's own for a tracker.
-
-    Args:
-        handler: Any handler.
-        tracker: The tracker.
-    """
-    return isinstance(handler, ModelUsageHandler) and handler.writes_to(tracker)
 
 
 class AsyncUsageCallbackHandler(_UsageHandler, AsyncCallbackHandler):  # type: ignore[misc]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from datetime import datetime
+from typing import Any, Generic, TypeAlias, TypeVar
+from uuid import UUID
 
 from langchain_tamma_openai.redact import redact_secrets
 from langchain_tamma_openai.usage.record import UsageRecord
@@ -18,8 +20,10 @@ from langchain_tamma_openai.usage.runs import OpenRun
 
 logger = logging.getLogger(__name__)
 
+Known = TypeVar("Known")
 
-class RecordDraft:
+
+class RecordDraft(Generic[Known]):
     """A run of ours that ended well; its record is made once, at the first call of `record`.
 
     Attributes:
@@ -27,20 +31,19 @@ class RecordDraft:
         started_at: When it began; UTC.
     """
 
-    __slots__ = ("_ended_s", "_record", "_run", "run_id", "started_at")
+    __slots__ = ("_known", "_record", "run_id", "started_at")
 
-    def __init__(self, run: OpenRun, ended_s: float) -> None:
-        """Note a run that has ended; what is large in it is let go.
+    def __init__(self, run_id: UUID, started_at: datetime) -> None:
+        """Note a run.
 
         Args:
-            run: What is known of it, its log among it.
-            ended_s: When it ended, on the clock of `OpenRun.started_s`.
+            run_id: LangChain's id of the run.
+            started_at: When it began; UTC.
         """
-        run.messages, run.prompts, run.params, run.received = (), (), {}, []
-        self.run_id = run.run_id
-        self.started_at = run.started_at
-        self._run: OpenRun | None = run
-        self._ended_s = ended_s
+        self.run_id = run_id
+        self.started_at = started_at
+        # All in one, so that a thread that finds it finds all of it.
+        self._known: Known | None = None
         self._record: UsageRecord | None = None
 
     def record(self) -> UsageRecord:
@@ -49,16 +52,40 @@ class RecordDraft:
         Raises:
             InvalidParameterError: It has a value that no store could keep.
         """
-        run, made = self._run, self._record
-        if made is None and run is not None:
-            run.take_log()
-            made = record_of_answer(run, self._ended_s)
+        known, made = self._known, self._record
+        if made is None and known is not None:
+            made = record_of_answer(*self._told(known))
             check_amounts(made)
-            self._record, self._run = made, None
+            self._record, self._known = made, None
         return made or self.record()
 
+    def _told(self, known: Known) -> tuple[OpenRun, float]:
+        """Say what is known of the run, and when it ended."""
+        raise NotImplementedError
 
-Kept: TypeAlias = UsageRecord | RecordDraft
+
+class OpenRunDraft(RecordDraft[tuple[OpenRun, float]]):
+    """A run that a callback handler has heard of."""
+
+    __slots__ = ()
+
+    def __init__(self, run: OpenRun, ended_s: float) -> None:
+        """Note a run that has ended; what is large in it is let go.
+
+        Args:
+            run: What is known of it, its log among it.
+            ended_s: When it ended, on the clock of `OpenRun.started_s`.
+        """
+        super().__init__(run.run_id, run.started_at)
+        run.messages, run.prompts, run.params, run.received = (), (), {}, []
+        self._known = run, ended_s
+
+    def _told(self, known: tuple[OpenRun, float]) -> tuple[OpenRun, float]:
+        known[0].take_log()
+        return known
+
+
+Kept: TypeAlias = UsageRecord | RecordDraft[Any]
 
 
 def made(kept: Iterable[Kept]) -> Iterator[UsageRecord]:
@@ -74,7 +101,7 @@ def made(kept: Iterable[Kept]) -> Iterator[UsageRecord]:
             yield record
 
 
-def _made(draft: RecordDraft) -> UsageRecord | None:
+def _made(draft: RecordDraft[Any]) -> UsageRecord | None:
     try:
         return draft.record()
     except Exception as error:  # noqa: BLE001 - one run must not stand in the way of the others

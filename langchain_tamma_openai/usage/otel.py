@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -121,8 +122,15 @@ class OpenTelemetryCallbackHandler(RunListener):
             self._run_started(run)
         span = cast("Span", run.companion)
         common = _common_attributes(run, record)
-        span.set_attributes({**common, **_response_attributes(record)})
-        span.set_attributes(_own_attributes(record))
+        self._metrics.record(record, common)
+        if span.is_recording():
+            self._describe(span, ended, common)
+        span.end(end_time=_nanoseconds(record.started_at, record.latency_s))
+
+    def _describe(self, span: Span, ended: EndedRun, common: Attributes) -> None:
+        """Say on a span that somebody will read what the run came to."""
+        run, record = ended.run, ended.record
+        span.set_attributes({**common, **_response_attributes(record), **_own_attributes(record)})
         if reasons := finish_reasons(ended.response):
             span.set_attribute("gen_ai.response.finish_reasons", reasons)
         if self._capture_content:
@@ -130,10 +138,8 @@ class OpenTelemetryCallbackHandler(RunListener):
         for attempt in record.attempt_records:
             end = _nanoseconds(attempt.started_at, attempt.latency_s)
             span.add_event("tamma.attempt", _attempt_attributes(attempt), timestamp=end)
-        self._metrics.record(record, common)
         if record.status in {RunStatus.ERROR, RunStatus.INTERRUPTED}:
             span.set_status(self._trace.StatusCode.ERROR, record.error_code or record.error_kind)
-        span.end(end_time=_nanoseconds(record.started_at, record.latency_s))
 
 
 class _Metrics:
@@ -323,9 +329,14 @@ def _server(run: OpenRun, record: UsageRecord) -> dict[str, Attribute | None]:
         return {}
     if last.base_url is None:
         return {"server.address": _OPENAI_HOST, "server.port": 443}
-    parts = urlsplit(last.base_url)
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-    return {"server.address": parts.hostname, "server.port": port}
+    host, port = _address(last.base_url)
+    return {"server.address": host, "server.port": port}
+
+
+@lru_cache(maxsize=64)
+def _address(base_url: str) -> tuple[str | None, int | None]:
+    parts = urlsplit(base_url)
+    return parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
 def _nanoseconds(moment: datetime, later_s: float = 0.0) -> int:

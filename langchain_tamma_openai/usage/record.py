@@ -231,4 +231,6 @@ def total_cost(attempts: Sequence[AttemptRecord]) -> Cost | None:
 
 def _utc(moment: datetime) -> datetime:
     """Read a time without a zone as UTC."""
+    if moment.tzinfo is UTC:
+        return moment
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

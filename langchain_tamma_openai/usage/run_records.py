@@ -224,7 +224,7 @@ def _record(
     failure: _Failure | None = None,
 ) -> UsageRecord:
     """Put the record together; long because the record has many fields."""
-    attempts = () if cache_hit else tuple(sorted(run.attempts, key=lambda each: each.number))
+    attempts = () if cache_hit else _in_order(run.attempts)
     last = attempts[-1] if attempts else None
     facts = run.facts
     tokens, cost, estimated = _sums(attempts, cache_hit=cache_hit)
@@ -266,12 +266,21 @@ def _record(
     )
 
 
+def _in_order(attempts: list[AttemptRecord]) -> tuple[AttemptRecord, ...]:
+    if len(attempts) > 1:
+        attempts = sorted(attempts, key=lambda each: each.number)
+    return tuple(attempts)
+
+
 def _sums(
     attempts: tuple[AttemptRecord, ...], *, cache_hit: bool
 ) -> tuple[TokenUsage | None, Cost | None, bool]:
     """Add attempts up; where nothing was sent, nothing was used, and that is known."""
     if not attempts:
         return TokenUsage(), _FREE if cache_hit else _NOTHING_SENT, False
+    if len(attempts) == 1 and (only := attempts[0]).tokens is not None:
+        own = only.cost or Cost()
+        return only.tokens, own, only.measurement is Measurement.ESTIMATED or own.estimated
     cost = total_cost(attempts)
     estimated = any(each.measurement is Measurement.ESTIMATED for each in attempts)
     return total_tokens(attempts), cost, estimated or (cost is not None and cost.estimated)

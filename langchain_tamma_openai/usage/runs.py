@@ -10,12 +10,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
+from langchain_tamma_openai.usage.past import began_at, began_s
 from langchain_tamma_openai.usage.record import AttemptRecord, UsageRecord
 from langchain_tamma_openai.usage.run_labels import label
 from langchain_tamma_openai.usage.run_log import RunLog
@@ -52,8 +53,8 @@ class OpenRun:
     run_id: UUID
     parent_run_id: UUID | None = None
     root_run_id: UUID | None = None
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    started_s: float = field(default_factory=time.perf_counter)
+    started_at: datetime = field(default_factory=began_at)
+    started_s: float = field(default_factory=began_s)
     tags: Sequence[str] = ()
     metadata: Mapping[str, object] = field(default_factory=dict)
     params: Mapping[str, object] = field(default_factory=dict)

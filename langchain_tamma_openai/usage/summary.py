@@ -33,6 +33,8 @@ FIELD_GROUPS = (
 )
 GROUPS = (*TIME_GROUPS, *FIELD_GROUPS, "tag")
 GroupKey: TypeAlias = tuple[str | None, ...]
+OTHERS = "\x00others"
+"""Stands for all values of a group that are not told apart; stores hold no text with a NUL."""
 
 COUNT_NAMES = (
     "total_requests",

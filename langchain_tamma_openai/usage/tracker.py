@@ -45,6 +45,7 @@ from langchain_tamma_openai.usage.writer import LedgerWriter
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.usage.export import ExportFormat, ExportTarget
+    from langchain_tamma_openai.usage.report.figures import LedgerFigures, ReportPlan
     from langchain_tamma_openai.usage.store.base import RecordStore
 
 Durability = Literal["batched", "sync"]
@@ -172,7 +173,7 @@ class UsageTracker:
         else:
             self._writer.put(record)
 
-    def record_draft(self, draft: RecordDraft) -> None:
+    def record_draft(self, draft: RecordDraft[Any]) -> None:
         """Keep a run whose record is made later, in the writer's thread or when it is asked for.
 
         Args:
@@ -274,6 +275,19 @@ class UsageTracker:
         return await asyncio.to_thread(
             lambda: self.summary(start, end, group_by=group_by, **filters)
         )
+
+    def report_figures(self, wanted: RecordFilter, plan: ReportPlan) -> LedgerFigures:
+        """Read what a report is made of, all at one moment; see `usage_report`.
+
+        Args:
+            wanted: Which runs.
+            plan: How much is wanted.
+
+        Raises:
+            StorageError: The store cannot be read.
+        """
+        self.flush()
+        return self._store.report(wanted, plan)
 
     def percentiles(
         self,

@@ -143,6 +143,13 @@ def _invalid(chunk: ToolCallChunk, reason: str | None) -> InvalidToolCall:
 
 _MESSAGE_FIELDS = dict(StrictAIMessageChunk(content="").__dict__)
 _GENERATION_FIELDS = dict(ChatGenerationChunk(message=StrictAIMessageChunk(content="")).__dict__)
+_CALL_FIELDS_SET = StrictAIMessageChunk(
+    content="",
+    id=None,
+    additional_kwargs={},
+    response_metadata={},
+    tool_call_chunks=[ToolCallChunk(name="a", args=None, id=None, index=0)],
+).__pydantic_fields_set__
 _set = object.__setattr__
 
 
@@ -160,12 +167,37 @@ def text_chunk(text: str, response_metadata: dict[str, Any]) -> ChatGenerationCh
     fields["tool_calls"] = []
     fields["invalid_tool_calls"] = []
     fields["tool_call_chunks"] = []
+    message = _message(fields, {"content", "response_metadata"})
+    return generation_chunk(message, text, None)
+
+
+def call_chunk(
+    chunks: list[ToolCallChunk], response_metadata: dict[str, Any], content: Any = ""
+) -> ChatGenerationChunk:
+    """Build the chunk of tool call deltas without validation: the hot path of streamed calls.
+
+    Args:
+        chunks: The deltas, with a name, arguments and an id that are text or None.
+        response_metadata: A dict of its own for this chunk; it is not copied.
+        content: Text, or content blocks.
+    """
+    fields = _MESSAGE_FIELDS.copy()
+    fields["content"] = content
+    fields["response_metadata"] = response_metadata
+    fields["additional_kwargs"] = {}
+    fields["tool_call_chunks"] = chunks
+    fields["tool_calls"], fields["invalid_tool_calls"] = partial_tool_calls(chunks)
+    message = _message(fields, set(_CALL_FIELDS_SET))
+    return generation_chunk(message, "", None)
+
+
+def _message(fields: dict[str, Any], fields_set: set[str]) -> StrictAIMessageChunk:
     message = StrictAIMessageChunk.__new__(StrictAIMessageChunk)
     _set(message, "__dict__", fields)
-    _set(message, "__pydantic_fields_set__", {"content", "response_metadata"})
+    _set(message, "__pydantic_fields_set__", fields_set)
     _set(message, "__pydantic_extra__", {})
     _set(message, "__pydantic_private__", None)
-    return generation_chunk(message, text, None)
+    return message
 
 
 def generation_chunk(

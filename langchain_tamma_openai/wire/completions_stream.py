@@ -17,6 +17,7 @@ from pydantic_core import from_json
 
 from langchain_tamma_openai.wire.chunks import (
     StrictAIMessageChunk,
+    call_chunk,
     generation_chunk,
     text_chunk,
 )
@@ -143,19 +144,22 @@ class CompletionsStreamDecoder:
         try:
             choice = event["choices"][0]
             delta = choice["delta"]
-            content = delta["content"]
-        except (LookupError, TypeError):
+            (name,) = delta
+        except (LookupError, TypeError, ValueError):
             return self._decode_other(event)
         if (
-            content.__class__ is str
-            and len(delta) == 1
-            and not choice.get("finish_reason")
-            and not choice.get("index")
-            and not choice.get("logprobs")
-            and not event.get("usage")
-            and self._first_generation_info is None
+            delta.__class__ is not dict
+            or choice.get("finish_reason")
+            or choice.get("index")
+            or choice.get("logprobs")
+            or event.get("usage")
+            or self._first_generation_info is not None
         ):
+            return self._decode_other(event)
+        if name == "content" and (content := delta[name]).__class__ is str:
             return text_chunk(content, self._metadata.copy())
+        if name == "tool_calls" and _are_plain(deltas := delta[name]):
+            return call_chunk(self._calls.read(deltas), self._metadata.copy())
         return self._decode_other(event)
 
     def _decode_other(self, event: Any) -> ChatGenerationChunk | None:
@@ -222,6 +226,21 @@ class CompletionsStreamDecoder:
             response_metadata=self._metadata.copy(),
             tool_call_chunks=self._calls.read(delta.get("tool_calls") or ()),
         )
+
+
+def _are_plain(deltas: Any) -> bool:
+    """Whether tool call deltas hold nothing that has to be validated."""
+    return (
+        isinstance(deltas, list)
+        and bool(deltas)
+        and all(
+            isinstance(delta, dict)
+            and isinstance(delta.get("id"), str | None)
+            and isinstance(delta.get("function"), dict)
+            and "custom" not in delta
+            for delta in deltas
+        )
+    )
 
 
 def _first_choice(choices: object) -> dict[str, Any] | None:

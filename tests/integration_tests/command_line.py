@@ -17,6 +17,8 @@ ROOT = Path(__file__).parent.parent.parent
 CLOSED = "http://127.0.0.1:9/v1"
 """A port where nobody listens."""
 _READ = ("INPUT", "PATH", "FILE")
+_NEEDED = {("batch", "source"), ("batch", "output")}
+"""Parameters that a command needs unless others stand in for them."""
 _OURS = ("OPENAI_", "TAMMA_", "LANGSMITH_", "LANGCHAIN_")
 
 
@@ -55,9 +57,10 @@ def arguments(words: Sequence[str], path: str) -> list[str]:
     """Make up what a command cannot do without: what it reads is `path`, other texts are "x"."""
     made: list[str] = []
     for parameter in parameters(words):
-        if parameter.required and parameter.param_type_name == "option":
+        needed = parameter.required or (*words, parameter.name) in _NEEDED
+        if needed and parameter.param_type_name == "option":
             made += [parameter.opts[0], "x"]
-        elif parameter.required:
+        elif needed:
             made.append(path if str(parameter.metavar).startswith(_READ) else "x")
     return made
 

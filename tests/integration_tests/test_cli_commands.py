@@ -16,6 +16,7 @@ import command_line
 import pytest
 from loopback import Act, LoopbackServer, Reply
 
+from langchain_tamma_openai import __version__
 from langchain_tamma_openai.__main__ import main
 
 COMMANDS = list(command_line.commands())
@@ -28,7 +29,6 @@ READING = [
     if (command_line.takes(words, "--store") and words not in WRITING)
     or "?" in command_line.arguments(words, "?")
 ]
-WITH_JSON = [words for words in COMMANDS if command_line.takes(words, "--json")]
 REQUEST = {
     "custom_id": "1",
     "method": "POST",
@@ -71,6 +71,11 @@ def test_help_of_the_program_names_every_command(capsys: pytest.CaptureFixture[s
     assert main(["--help"]) == 0
     listed = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()}
     assert {words[0] for words in COMMANDS} <= listed
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"tamma-openai {__version__}\n"
 
 
 @every_command
@@ -155,7 +160,11 @@ def test_ctrl_c_stops_it(words: Sequence[str], tmp_path: Path) -> None:
     assert process.returncode in ({130} if server.requests else {1, 2})
 
 
-@pytest.mark.parametrize("words", WITH_JSON, ids=" ".join)
+def test_every_command_has_json() -> None:
+    assert [words for words in COMMANDS if not command_line.takes(words, "--json")] == []
+
+
+@pytest.mark.parametrize("words", [one for one in COMMANDS if one != ("demo",)], ids=" ".join)
 def test_json_is_json_or_nothing(
     words: Sequence[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

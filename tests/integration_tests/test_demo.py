@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -54,6 +55,17 @@ def test_each_step_and_the_table_agree(capsys: pytest.CaptureFixture[str]) -> No
     assert int(output_tokens) == sum(int(step[2]) for step in steps)
     assert Decimal(cost[1:]) == sum(Decimal(step[3]) for step in steps)
     assert _cells(printed, "gpt-6-luna") == _cells(printed, "all")
+
+
+def test_json_gives_the_figures_of_each_step(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["model"], report["mocked"]) == ("gpt-6-luna", True)
+    assert [step["step"].split(":")[0] for step in report["steps"]][:3] == STEPS[:3]
+    assert sum(step["requests"] for step in report["steps"]) == 25
+    costs = [Decimal(step["cost_usd"]) for step in report["steps"]]
+    assert Decimal(report["total"]["cost_usd"]) == sum(costs)
+    assert report["models"]["gpt-6-luna"] == report["total"]
 
 
 def test_agent_runs_python_and_batch_shows_progress(capsys: pytest.CaptureFixture[str]) -> None:

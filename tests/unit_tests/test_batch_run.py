@@ -361,6 +361,18 @@ def test_it_can_be_stopped_before_it_begins(place: Place) -> None:
     assert (batch.run().progress.asked, place.texts) == (0, [])
 
 
+async def test_leaving_it_lets_go_of_its_files(place: Place) -> None:
+    leaving = asyncio.create_task(place.prepare().arun())
+    await asyncio.sleep(0.001)
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    batch = place.prepare()
+    assert (await batch.arun()).is_complete
+    batch.stop()
+    batch.abort()
+
+
 def test_torn_lines_are_cut_off(place: Place) -> None:
     place.run(limit=2)
     whole = place.output.read_bytes()

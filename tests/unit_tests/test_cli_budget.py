@@ -69,10 +69,10 @@ def test_a_table_has_a_line_for_everyone(store: str, capsys: Capture) -> None:
         budget.reserve("1", labels={"user_id": user}).settle("0.25")
     assert main(["budget", "show", "--store", store.removeprefix("sqlite:///")]) == 0
     _, common, *lines = capsys.readouterr().out.splitlines()
-    assert common.split()[:5] == ["team", "day", "each", "user_id", "5"]
-    assert [line.split()[2:5] for line in lines] == [
-        ["user_id=ann", "5", "0.25"],
-        ["user_id=bob", "5", "0.25"],
+    assert common.split()[:6] == ["team", "day", "each", "user_id", "usd", "5"]
+    assert [line.split()[2:6] for line in lines if " usd " in line] == [
+        ["user_id=ann", "usd", "5", "0.25"],
+        ["user_id=bob", "usd", "5", "0.25"],
     ]
 
 
@@ -81,7 +81,13 @@ def test_a_budget_that_spent_nothing_is_shown_too(store: str, capsys: Capture) -
     (found,) = shown(capsys, store)
     assert (found["window"], found["lines"]) == ("3600s", [])
     assert main(["budget", "show", "--store", store]) == 0
-    assert capsys.readouterr().out.splitlines()[1].split()[:4] == ["hourly", "3600s", "-", "3"]
+    assert capsys.readouterr().out.splitlines()[1].split()[:5] == [
+        "hourly",
+        "3600s",
+        "-",
+        "usd",
+        "3",
+    ]
 
 
 def test_looking_settles_nothing(store: str, capsys: Capture) -> None:
@@ -95,7 +101,7 @@ def test_looking_settles_nothing(store: str, capsys: Capture) -> None:
 def test_a_running_program_obeys_the_new_limit(store: str, capsys: Capture) -> None:
     budget = team(store)
     assert change(store, "--limit-usd", "0.50") == 0
-    assert capsys.readouterr().out.splitlines()[1].split()[4] == "0.50"
+    assert capsys.readouterr().out.splitlines()[1].split()[5] == "0.50"
     with pytest.raises(BudgetExceededError) as refused:
         budget.reserve("1", labels={"user_id": "ann"}, wait_s=0)
     assert refused.value.limit == Decimal("0.50")
@@ -147,7 +153,7 @@ def test_budgets_of_one_name_are_told_apart(store: str, capsys: Capture) -> None
     assert "team (day)" in told
     assert "team (month)" in told
     assert change(store, "--limit-usd", "2", "--window", "month") == 0
-    assert (day.status().limit_usd, month.status().limit_usd) == (1, 2)
+    assert [one.status().limit_usd for one in (day, month)] == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,3 +79,21 @@ def test_progress_is_silent_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> Non
         bar.update(1, "$1")
     captured = capsys.readouterr()
     assert captured.out + captured.err == ""
+
+
+def test_a_narrow_terminal_cuts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    out = Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    row = ["a-name-of-a-model", 1_234_567, "some words and an-unbreakable-long-word"]
+    _output.print_table(["name", "count", "text"], [row], right=["count"])
+    shown = re.sub(r"\x1b\[\d*m", "", out.getvalue())
+    assert "a-name-of-a-model" in shown
+    assert "1,234,567" in shown
+    assert "\u2026" not in shown
+    assert max(map(len, shown.splitlines())) <= 40

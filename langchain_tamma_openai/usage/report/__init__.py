@@ -1,6 +1,5 @@
-"""A report of what was used: one page to look at, to print or to mail.
+"""Reports of usage: what a ledger says, as charts and tables on one page.
 
-`gather.py` asks the ledger, `data.py` holds the answers, `charts.py` makes charts of them with
-Altair, `tables.py` tables; `page.py` and `making.py` put both together. `forecast.py` is the one
-place where something is guessed, and says how.
+`figures` is what a store reads, `data` what a report says, `sections` how it is told; pages,
+images and Markdown are made of sections. Only `gather` asks a ledger.
 """

@@ -1,166 +1,270 @@
-"""Asks the ledger for what a report says: a dozen sums, each made in the database."""
+"""Reads a report off a ledger."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import TYPE_CHECKING, Unpack
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Literal, Unpack, overload
 
-from langchain_tamma_openai.pricing import CostCalculator
-from langchain_tamma_openai.pricing_cost import EXACT
-from langchain_tamma_openai.usage.filters import FieldFilters, RecordFilters
-from langchain_tamma_openai.usage.report.data import Ranking, ReportData, ranking
-from langchain_tamma_openai.usage.report.forecast import Forecast, forecast
-from langchain_tamma_openai.usage.summary import UsageGroup
+from langchain_tamma_openai.checks import shown
+from langchain_tamma_openai.errors import InvalidParameterError
+from langchain_tamma_openai.pricing import default_calculator
+from langchain_tamma_openai.usage.budget_windows import (
+    BudgetWindow,
+    check_window,
+)
+from langchain_tamma_openai.usage.filters import RecordFilter, RecordFilters
+from langchain_tamma_openai.usage.report.burn_down import BurnDown
+from langchain_tamma_openai.usage.report.data import FORMATS, ReportFormat, UsageReport
+from langchain_tamma_openai.usage.report.figures import LedgerFigures, ReportPlan, TimeStep
+from langchain_tamma_openai.usage.report.savings import cache_savings
+from langchain_tamma_openai.usage.report.wording import clean
 
 if TYPE_CHECKING:
+    from langchain_tamma_openai.pricing import CostCalculator
     from langchain_tamma_openai.usage.tracker import UsageTracker
 
-_RANKED = ("model", "user_id", "organization_id", "tag")
-_SHOWN = 15
-_HOURS_UP_TO = timedelta(days=4)
-_DAYS_UP_TO = timedelta(days=186)
-_MILLION = Decimal(1_000_000)
-_STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
-_FORMS = {"hour": "%Y-%m-%dT%H:00Z", "day": "%Y-%m-%d", "month": "%Y-%m"}
+MAX_TOP = 50
+_STEPS = ("hour", "day", "month")
+_NAMES = {
+    "user_id": "user",
+    "organization_id": "organization",
+    "tags": "tags",
+    "requested_model": "requested model",
+}
 
 
-def gather(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOptions:
+    """How a report is made.
+
+    Attributes:
+        title: Of the page.
+        top: How many models, users, organizations and tags are told apart; 1 to 50.
+        step: What is added up over time: "hour", "day" or "month"; None chooses.
+        budget_usd: A budget to hold the cost against.
+        budget_window: "day", "month", a timedelta, or None for ever.
+        calculator: Prices for what caches saved.
+        now: For tests.
+    """
+
+    title: str = "Usage and cost"
+    top: int = 10
+    step: TimeStep | None = None
+    budget_usd: Decimal | None = None
+    budget_window: BudgetWindow = "month"
+    calculator: CostCalculator | None = None
+    now: datetime | None = None
+
+
+@overload
+def usage_report(
     tracker: UsageTracker,
     *,
-    title: str = "Usage",
-    start: datetime | None = None,
-    end: datetime | None = None,
-    budget_usd: Decimal | None = None,
-    **fields: Unpack[FieldFilters],
-) -> ReportData:
-    """Ask the ledger for everything a report says.
+    format: None = None,
+    title: str = ...,
+    top: int = ...,
+    step: TimeStep | None = ...,
+    budget_usd: Decimal | float | str | None = ...,
+    budget_window: BudgetWindow = ...,
+    calculator: CostCalculator | None = ...,
+    **filters: Unpack[RecordFilters],
+) -> UsageReport: ...
+@overload
+def usage_report(
+    tracker: UsageTracker,
+    *,
+    format: Literal["html", "md", "svg", "json"],
+    title: str = ...,
+    top: int = ...,
+    step: TimeStep | None = ...,
+    budget_usd: Decimal | float | str | None = ...,
+    budget_window: BudgetWindow = ...,
+    calculator: CostCalculator | None = ...,
+    **filters: Unpack[RecordFilters],
+) -> str: ...
+@overload
+def usage_report(
+    tracker: UsageTracker,
+    *,
+    format: Literal["png"],
+    title: str = ...,
+    top: int = ...,
+    step: TimeStep | None = ...,
+    budget_usd: Decimal | float | str | None = ...,
+    budget_window: BudgetWindow = ...,
+    calculator: CostCalculator | None = ...,
+    **filters: Unpack[RecordFilters],
+) -> bytes: ...
+def usage_report(
+    tracker: UsageTracker,
+    *,
+    format: ReportFormat | None = None,  # noqa: A002 - the public name
+    title: str = "Usage and cost",
+    top: int = 10,
+    step: TimeStep | None = None,
+    budget_usd: Decimal | float | str | None = None,
+    budget_window: BudgetWindow = "month",
+    calculator: CostCalculator | None = None,
+    **filters: Unpack[RecordFilters],
+) -> UsageReport | str | bytes:
+    """Report what was used and what it cost, with charts.
 
     Args:
         tracker: The ledger.
-        title: What the report is called.
-        start: First moment; None for the beginning.
-        end: First moment after it; None for now.
-        budget_usd: What may be spent in the range.
-        fields: Which runs; see `FieldFilters`.
+        format: "html", "md", "svg", "png" or "json" gives the report in this form at once; None
+            gives the `UsageReport`, which has methods for all of them.
+        title: Of the page.
+        top: How many models, users, organizations and tags are told apart, from 1 to 50; the rest
+            are "others".
+        step: What a point of the charts over time stands for: "hour", "day" or "month"; None takes
+            hours up to 3 days, days up to 400 and then months.
+        budget_usd: A budget in US dollars, for its burn-down and forecast.
+        budget_window: How long it lasts: "day" or "month" of the UTC calendar, a timedelta, or
+            None for ever. The window of `end`, or of now, is shown, and where nothing ran in it,
+            the last one with any runs.
+        calculator: Prices for what prompt caches saved; those of the package by default.
+        filters: Which runs; see `RecordFilters`.
 
     Raises:
-        InvalidParameterError: A filter is wrong.
+        ConfigurationError: `vl-convert-python` is missing (extra `report`); the window is wrong.
+        InvalidParameterError: Another argument is wrong.
         StorageError: The ledger cannot be read.
     """
-    filters: RecordFilters = {**fields, "start": start, "end": end}
-    days = tracker.summary(group_by=("day",), **filters)
-    period = _period(days.groups, start, end)
-    by_model = tracker.summary(group_by=("model",), **filters).groups
-    by_time = days.groups if period == "day" else _groups(tracker, (period,), filters)
-    return ReportData(
+    if format is not None and format not in FORMATS:
+        words = ", ".join(map(repr, FORMATS))
+        raise InvalidParameterError(
+            f"format: got {shown(format)}, must be one of {words}", param="format"
+        )
+    options = ReportOptions(
         title=title,
-        store=tracker.store,
-        made_at=datetime.now(UTC),
-        start=start,
-        end=end,
-        filters={k: str(v) for k, v in fields.items() if v},
-        period=period,
-        total=tracker.summary(**filters),
-        by_time=by_time,
-        by_time_and_model=_groups(tracker, (period, "model"), filters),
-        by_time_and_error=_errors(tracker, period, filters),
-        rankings=_rankings(tracker, filters, by_model),
-        latency=tracker.percentiles("latency", group_by=(period,), **filters),
-        latency_by_model=tracker.percentiles("latency", group_by=("model",), **filters),
-        first_token=tracker.percentiles("first_token", group_by=(period,), **filters),
-        cache_saving_usd=cache_saving_usd(by_model),
-        forecast=_forecast(by_time, period, end, budget_usd),
-        budget_usd=budget_usd,
+        top=top,
+        step=step,
+        budget_usd=_usd(budget_usd),
+        budget_window=budget_window,
+        calculator=calculator,
+    )
+    report = gather(tracker, options, filters)
+    return report if format is None else report.render(format)
+
+
+async def ausage_report(
+    tracker: UsageTracker,
+    *,
+    title: str = "Usage and cost",
+    top: int = 10,
+    step: TimeStep | None = None,
+    budget_usd: Decimal | float | str | None = None,
+    budget_window: BudgetWindow = "month",
+    calculator: CostCalculator | None = None,
+    **filters: Unpack[RecordFilters],
+) -> UsageReport:
+    """Report as `usage_report` does, without holding up the event loop."""
+    return await asyncio.to_thread(
+        lambda: usage_report(
+            tracker,
+            title=title,
+            top=top,
+            step=step,
+            budget_usd=budget_usd,
+            budget_window=budget_window,
+            calculator=calculator,
+            **filters,
+        )
     )
 
 
-def _groups(
-    tracker: UsageTracker, names: Sequence[str], filters: RecordFilters
-) -> tuple[UsageGroup, ...]:
-    return tracker.summary(group_by=names, **filters).groups
-
-
-def _period(days: Sequence[UsageGroup], start: datetime | None, end: datetime | None) -> str:
-    """Choose hours for a few days, days for half a year, and months beyond."""
-    named = [day for group in days if (day := group.key["day"]) is not None]
-    if not named:
-        return "day"
-    first = start or datetime.fromisoformat(named[0]).replace(tzinfo=UTC)
-    last = datetime.fromisoformat(named[-1]).replace(tzinfo=UTC) + timedelta(days=1)
-    length = (end or last) - first
-    if length <= _HOURS_UP_TO:
-        return "hour"
-    return "day" if length <= _DAYS_UP_TO else "month"
-
-
-def _errors(tracker: UsageTracker, period: str, filters: RecordFilters) -> tuple[UsageGroup, ...]:
-    groups = _groups(tracker, (period, "error_kind"), filters)
-    return tuple(group for group in groups if group.failed_requests)
-
-
-def _rankings(
-    tracker: UsageTracker, filters: RecordFilters, by_model: tuple[UsageGroup, ...]
-) -> tuple[Ranking, ...]:
-    found = []
-    for name in _RANKED:
-        groups = by_model if name == "model" else _groups(tracker, (name,), filters)
-        if any(group.key[name] is not None for group in groups):
-            found.append(ranking(name, groups, _SHOWN))
-    return tuple(found)
-
-
-def cache_saving_usd(by_model: Sequence[UsageGroup]) -> Decimal | None:
-    """Say what cached tokens would have cost more at today's standard prices; None if unknown.
+def gather(
+    tracker: UsageTracker, options: ReportOptions, filters: Mapping[str, object]
+) -> UsageReport:
+    """Ask a ledger for all that a report says.
 
     Args:
-        by_model: Sums by model.
+        tracker: The ledger.
+        options: How the report is made.
+        filters: Which runs; see `RecordFilters`.
+
+    Raises:
+        ConfigurationError: The window of the budget is wrong.
+        InvalidParameterError: A filter or an option is wrong.
+        StorageError: The ledger cannot be read.
     """
-    prices = CostCalculator()
-    saved: list[Decimal] = []
-    for group in by_model:
-        sheet = prices.prices(group.key["model"] or "") if group.cached_tokens else None
-        level = None if sheet is None else sheet.for_input(0)
-        if level is None or level.cached_input_usd_per_mtok is None:
-            continue
-        difference = EXACT.subtract(level.input_usd_per_mtok, level.cached_input_usd_per_mtok)
-        saved.append(EXACT.multiply(difference, Decimal(group.cached_tokens)) / _MILLION)
-    return sum(saved, Decimal(0)) if saved else None
-
-
-def _forecast(
-    groups: Sequence[UsageGroup],
-    period: str,
-    end: datetime | None,
-    budget_usd: Decimal | None,
-) -> Forecast | None:
-    step = _STEPS.get(period)
-    known = [(label, group) for group in groups if (label := group.key[period]) is not None]
-    if step is None or not known:
-        return None
-    spent = _without_gaps({label: group.known_total_usd for label, group in known}, period, step)
-    now = datetime.now(UTC)
-    whole = [(at, usd) for at, usd in spent if at + step <= now]
-    until = end if end is not None and end > now else _end_of_month(spent[-1][0])
-    return forecast(whole, step, until, budget_usd)
-
-
-def _without_gaps(
-    spent: Mapping[str, Decimal], period: str, step: timedelta
-) -> list[tuple[datetime, Decimal]]:
-    form = _FORMS[period]
-    labels = sorted(spent)
-    at, last = (
-        datetime.strptime(each, form).replace(tzinfo=UTC) for each in (labels[0], labels[-1])
+    check_options(options)
+    wanted = RecordFilter.parse(filters)
+    now = options.now or datetime.now(UTC)
+    figures = tracker.report_figures(wanted, ReportPlan(options.top, options.step))
+    return UsageReport(
+        title=options.title,
+        ledger=tracker.store,
+        made_at=now,
+        start=wanted.start,
+        end=wanted.end,
+        filters=_shown_filters(wanted),
+        figures=figures,
+        savings=cache_savings(figures.cache_use, options.calculator or default_calculator()),
+        budget=_budget(tracker, options, filters, figures, now),
+        top=options.top,
     )
-    found = []
-    while at <= last:
-        found.append((at, spent.get(at.strftime(form), Decimal(0))))
-        at += step
-    return found
 
 
-def _end_of_month(moment: datetime) -> datetime:
-    first = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    return (first + timedelta(days=32)).replace(day=1)
+def check_options(options: ReportOptions) -> None:
+    """Check how a report is to be made.
+
+    Args:
+        options: As given.
+
+    Raises:
+        ConfigurationError: The window of the budget is wrong.
+        InvalidParameterError: Another option is wrong.
+    """
+    top, step, limit = options.top, options.step, options.budget_usd
+    if isinstance(top, bool) or not isinstance(top, int) or not 1 <= top <= MAX_TOP:
+        raise _wrong("top", top, f"a whole number from 1 to {MAX_TOP}")
+    if step is not None and step not in _STEPS:
+        raise _wrong("step", step, "'hour', 'day', 'month' or None")
+    if not isinstance(options.title, str):
+        raise _wrong("title", options.title, "a text")
+    if limit is not None and not (limit.is_finite() and limit > 0):
+        raise _wrong("budget_usd", str(limit), "more than 0 US dollars")
+    check_window(options.budget_window)
+
+
+def _usd(value: Decimal | float | str | None) -> Decimal | None:
+    if value is None or isinstance(value, Decimal):
+        return value
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        raise _wrong(
+            "budget_usd", value, "an amount in US dollars, such as 100 or '99.50'"
+        ) from None
+
+
+def _wrong(name: str, value: object, expected: str) -> InvalidParameterError:
+    return InvalidParameterError(f"{name}: got {shown(value)}, must be {expected}", param=name)
+
+
+def _shown_filters(wanted: RecordFilter) -> dict[str, str]:
+    named = dict(wanted.equal)
+    if wanted.tags:
+        named["tags"] = ", ".join(wanted.tags)
+    return {_NAMES.get(name, name): clean(value) for name, value in named.items()}
+
+
+def _budget(
+    tracker: UsageTracker,
+    options: ReportOptions,
+    filters: Mapping[str, object],
+    figures: LedgerFigures,
+    now: datetime,
+) -> BurnDown | None:
+    if options.budget_usd is None:
+        return None
+    from langchain_tamma_openai.usage.report.budget_reading import BudgetReader
+
+    return BudgetReader(tracker, filters, options.budget_window).read(
+        options.budget_usd, figures, now
+    )

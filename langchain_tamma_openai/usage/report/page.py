@@ -1,188 +1,241 @@
-"""The report as one HTML page that needs nothing else: no network, no fonts, no server."""
+"""A report as one HTML page that holds everything it needs.
+
+Everything that came from outside goes through `escape`, or through JSON whose `<`, `>` and `&` are
+escaped. The page forbids itself any network, and scripts other than its own two, by their hashes.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from html import escape
-from importlib.resources import files
+from importlib import resources
+from typing import TYPE_CHECKING, Final
 
-from langchain_tamma_openai.pricing_cost import plain_decimal
-from langchain_tamma_openai.redact import redact_secrets
-from langchain_tamma_openai.usage.report.charts import Chart
-from langchain_tamma_openai.usage.report.data import ReportData
-from langchain_tamma_openai.usage.report.tables import Table, dollars
+from langchain_tamma_openai._version import __version__
+from langchain_tamma_openai.usage.report.bundle import vega_script
+from langchain_tamma_openai.usage.report.markdown import cell_text
+from langchain_tamma_openai.usage.report.sections import Cell, Section, Table
+from langchain_tamma_openai.usage.report.summary_part import facts, notices, tiles, totals
+from langchain_tamma_openai.usage.report.theme import THEMES, Spec
+from langchain_tamma_openai.usage.report.wording import clean
 
-_PARTS = files("langchain_tamma_openai") / "data" / "report"
-_CENTS = Decimal("0.01")
+if TYPE_CHECKING:
+    from langchain_tamma_openai.usage.report.data import UsageReport
+
+_JSON_ESCAPES: Final = str.maketrans(
+    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+)
+_POLICY: Final = (
+    "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data:; "
+    "connect-src {connect}; base-uri 'none'; form-action 'none'"
+)
 
 
-def page(data: ReportData, charts: Sequence[Chart], tables: Sequence[Table], script: str) -> str:
-    """Put the page together.
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Where a page that a server shows asks for news.
+
+    Attributes:
+        path: On the same server.
+        interval_s: Seconds between two looks.
+        tag: Of the state that the page shows.
+    """
+
+    path: str
+    interval_s: float
+    tag: str
+
+
+def page_html(report: UsageReport, live: Live | None = None) -> str:
+    """Write the page.
 
     Args:
-        data: What the report says.
-        charts: Its charts.
-        tables: The tables behind them.
-        script: Vega's own.
+        report: The report.
+        live: Where the page asks for news; None for a page that stands alone.
+
+    Raises:
+        ConfigurationError: `vl-convert-python` is missing (extra `report`).
     """
-    by_name = {table.name: table for table in tables}
-    shown = {chart.name for chart in charts}
-    sections = [_section(chart, _behind(chart, by_name)) for chart in charts]
-    rest = [table for table in tables if table.name not in shown and not _is_behind(table, shown)]
-    specs = {chart.name: chart.chart.to_dict() for chart in charts}
-    return _part("page.html").format(
-        title=_safe(data.title),
-        style=_part("style.css"),
-        head=_head(data),
-        cards="".join(_card(name, value, key) for name, value, key in cards(data)),
-        notes="".join(f"<p class='note'>{_safe(note)}</p>" for note in notes(data)),
-        sections="".join(sections) or "<p class='note'>No run matches.</p>",
-        tables="".join(_details(table) for table in rest if table.rows),
-        specs=_json(specs),
-        script=script,
-        draw=_part("draw.js"),
+    sections = report.sections()
+    scripts = (vega_script(), _resource("page.js"))
+    title = escape(clean(report.title))
+    policy = _POLICY.format(
+        scripts=" ".join(map(_hash, scripts)), connect="'self'" if live else "'none'"
+    )
+    body = _body(report, sections, title, is_live=live is not None)
+    return (
+        "<!DOCTYPE html>\n"
+        '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="referrer" content="no-referrer">\n'
+        f'<link rel="icon" href="data:,">\n<title>{title}</title>\n'
+        f"<style>{_resource('page.css')}</style>\n</head>\n<body>\n{body}\n"
+        f'<script type="application/json" id="charts">{_charts_json(report, sections, live)}'
+        f"</script>\n<script>{scripts[0]}</script>\n<script>{scripts[1]}</script>\n"
+        "</body>\n</html>\n"
     )
 
 
-def cards(data: ReportData) -> list[tuple[str, str, str]]:
-    """Give the figures at the top: name, value, and a stable key.
+def page_parts(report: UsageReport, sections: Iterable[Section]) -> dict[str, str]:
+    """Give the parts of the page that change with the numbers, by the id of their element.
 
     Args:
-        data: What the report says.
+        report: The report.
+        sections: Its sections.
     """
-    total = data.total
-    requests = total.total_requests
-    failed = f"{total.failed_requests / requests:.2%}" if requests else "-"
-    listed = [
-        ("requests", f"{requests:,}", "total_requests"),
-        ("cost", _rounded(total.total_cost_usd), "total_cost_usd"),
-        ("tokens", f"{total.total_tokens:,}", "total_tokens"),
-        ("input", f"{total.input_tokens:,}", "input_tokens"),
-        ("output", f"{total.output_tokens:,}", "output_tokens"),
-        ("cached input", f"{total.cached_tokens:,}", "cached_tokens"),
-        ("not ok", failed, "failed_share"),
-        ("retries", f"{data.retries:,}", "retries"),
-    ]
-    if data.cache_saving_usd is not None:
-        listed.append(("saved by caching", _rounded(data.cache_saving_usd), "cache_saving_usd"))
-    if data.forecast is not None:
-        per_period = _rounded(Decimal(repr(data.forecast.per_period_usd)))
-        listed.append((f"next {data.period}", f"about {per_period}", "forecast_usd"))
-    return listed
-
-
-def notes(data: ReportData) -> list[str]:
-    """Say what the figures do not hold.
-
-    Args:
-        data: What the report says.
-    """
-    total = data.total
-    found = {
-        "requests have no known price and are not in the cost: that is not 0": (
-            total.unpriced_requests
-        ),
-        "requests are partly an estimate": total.estimated_requests,
-        "requests have unknown tokens": total.unmeasured_requests,
-        "runs were answered by LangChain's cache, at no cost, and are counted nowhere else": (
-            total.cache_hits
-        ),
+    parts = {
+        "facts": _facts(report),
+        "notices": "".join(f"<li>{escape(text)}</li>" for text in notices(report)),
+        "tiles": _tiles(report),
+        "totals": _table(totals(report), "All totals"),
     }
-    said = [f"{number:,} {text}." for text, number in found.items() if number]
-    if data.forecast is not None:
-        said.append(
-            "The forecast continues a straight line through the whole periods (least squares); the "
-            "band is twice the error of prediction."
-        )
-    return [*said, *data.notes]
+    for section in sections:
+        parts[f"text-{section.id}"] = escape(section.text)
+        parts[f"table-{section.id}"] = _table(section.table, section.title)
+        parts[f"note-{section.id}"] = escape(section.note)
+    return parts
 
 
-def _head(data: ReportData) -> str:
-    start = "the beginning" if data.start is None else f"{data.start:%Y-%m-%d %H:%M}"
-    end = "now" if data.end is None else f"{data.end:%Y-%m-%d %H:%M}"
-    parts = [f"{start} to {end} (UTC)", f"ledger {data.store}"]
-    parts += [f"{name} {value}" for name, value in data.filters.items()]
-    parts.append(f"made {data.made_at:%Y-%m-%d %H:%M} UTC")
-    return " · ".join(_safe(part) for part in parts)
+def charts_of(sections: Iterable[Section]) -> dict[str, Spec]:
+    """Give the charts by the id of their section.
+
+    Args:
+        sections: The sections of a report.
+    """
+    return {section.id: section.chart for section in sections}
 
 
-def _card(name: str, value: str, key: str) -> str:
+def notebook_html(report: UsageReport) -> str:
+    """Show the page in a notebook, in a frame of its own.
+
+    Args:
+        report: The report.
+    """
+    page = escape(page_html(report))
+    title = escape(clean(report.title))
     return (
-        f"<div class='card'><dt>{_safe(name)}</dt><dd data-figure='{key}'>{_safe(value)}</dd></div>"
+        f'<iframe srcdoc="{page}" title="{title}" sandbox="allow-scripts" '
+        'style="width:100%;height:720px;border:1px solid #8886;border-radius:8px"></iframe>'
     )
 
 
-def _section(chart: Chart, behind: Iterable[Table]) -> str:
-    wide = " wide" if chart.is_wide else ""
-    details = "".join(_details(table) for table in behind if table.rows)
+def _body(report: UsageReport, sections: list[Section], title: str, *, is_live: bool) -> str:
+    parts = page_parts(report, sections)
+    shown = "".join(_section(section, parts) for section in sections)
+    nothing = '<p class="nothing">No runs in this range.</p>'
+    has_runs = bool(report.figures.total.total_requests)
+    live = '<p class="live" id="live" role="status">Live</p>' if is_live else ""
     return (
-        f"<section class='chart{wide}' id='{chart.name}'><h2>{_safe(chart.title)}</h2>"
-        f"<div class='drawing' data-chart='{chart.name}' role='img' tabindex='0' "
-        f"aria-label='{_safe(chart.description)}'></div>{details}</section>"
+        '<a class="skip" href="#main">Skip to the charts</a>\n<div class="page">\n'
+        f'<header>\n<div class="masthead"><h1>{title}</h1>'
+        f'<div><button type="button" id="theme">Theme: auto</button>{live}</div></div>\n'
+        f'<dl class="facts" id="facts">{parts["facts"]}</dl>\n'
+        f'<ul class="notices" id="notices">{parts["notices"]}</ul>\n</header>\n'
+        f'<dl class="tiles" id="tiles">{parts["tiles"]}</dl>\n'
+        '<details class="totals"><summary>All totals, exactly</summary>'
+        f'<div id="totals">{parts["totals"]}</div></details>\n'
+        f'<main class="sections" id="main">{shown}{"" if has_runs else nothing}</main>\n'
+        "<noscript><p>The charts need JavaScript; the tables hold their numbers.</p></noscript>\n"
+        f"<footer>langchain-tamma-openai {escape(__version__)}. Costs are exact sums of known "
+        "prices in US dollars; times are UTC.</footer>\n</div>\n"
+        '<div class="tip" id="tip" hidden></div>'
     )
 
 
-def _behind(chart: Chart, by_name: dict[str, Table]) -> list[Table]:
-    names = {
-        "cost": ("cost", "cost-by-model-and-time"),
-        "latency": ("latency", "latency-by-model"),
-        "budget": ("cost",),
-        "tokens": ("cost",),
-    }.get(chart.name, (chart.name,))
-    return [by_name[name] for name in names if name in by_name]
-
-
-def _is_behind(table: Table, shown: set[str]) -> bool:
-    return (table.name == "cost-by-model-and-time" and "cost" in shown) or (
-        table.name == "latency-by-model" and "latency" in shown
-    )
-
-
-def _details(table: Table) -> str:
-    head = "".join(
-        f"<th scope='col'{_number(place >= table.texts)}>{_safe(text)}</th>"
-        for place, text in enumerate(table.heads)
-    )
-    body = "".join(_row(row, table.texts) for row in table.rows)
+def _section(section: Section, parts: Mapping[str, str]) -> str:
+    key, title = section.id, escape(section.title)
+    note = parts[f"note-{key}"]
+    note_line = f'<p class="note-line" id="note-{key}">{note}</p>' if note else ""
     return (
-        f"<details data-table='{table.name}'><summary>{_safe(table.title)} as a table</summary>"
-        f"<div class='scroll' tabindex='0'><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div></details>"
+        f'<section class="w{section.width}" id="{key}" aria-labelledby="title-{key}">'
+        f'<h2 id="title-{key}">{title}</h2>'
+        f'<p class="text" id="text-{key}">{parts[f"text-{key}"]}</p>'
+        f'<div class="chart" id="chart-{key}" role="img" aria-labelledby="title-{key}" '
+        f'aria-describedby="text-{key}"></div>'
+        f"<details><summary>Table: {title}</summary>"
+        f'<div id="table-{key}">{parts[f"table-{key}"]}</div>{note_line}</details></section>'
     )
 
 
-def _row(row: Sequence[str], texts: int) -> str:
-    cells = "".join(
-        f"<td{_number(place >= texts)}>{_safe(text)}</td>" for place, text in enumerate(row)
+def _facts(report: UsageReport) -> str:
+    return "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
+        for name, value in facts(report)
     )
-    return f"<tr>{cells}</tr>"
 
 
-def _number(is_number: bool) -> str:  # noqa: FBT001 - reads well where it is called
-    return " class='n'" if is_number else ""
+def _tiles(report: UsageReport) -> str:
+    return "".join(
+        f'<div class="tile"><dt>{escape(tile.title)}</dt>'
+        f'<dd class="value" data-figure="{tile.name}" data-value="{escape(tile.exact)}">'
+        f'{_joined(tile.value)}</dd><dd class="note">{_joined(tile.note)}</dd></div>'
+        for tile in tiles(report)
+    )
 
 
-def _rounded(amount: Decimal | None) -> str:
-    """Write an amount for a card: cents for what is more than a few of them, else exactly."""
-    if amount is None:
-        return "unknown"
-    if amount >= 1:
-        return f"${amount.quantize(_CENTS):,}"
-    exact = plain_decimal(amount) or "0"
-    return dollars(amount) if len(exact) < 10 else f"${amount:.6f}"  # noqa: PLR2004 - what fits a card
+def _joined(text: str) -> str:
+    """Keep a number and its unit on one line."""
+    return re.sub(r"(?<=\d) (?=%|s\b)", "&nbsp;", escape(text))
 
 
-def _safe(text: object) -> str:
-    return escape(redact_secrets(str(text)), quote=True)
+def _table(table: Table, caption: str) -> str:
+    heads = "".join(
+        f'<th scope="col"{_name_class(place, table)} title="{escape(head)}">{escape(head)}</th>'
+        for place, head in enumerate(table.heads)
+    )
+    rows = "".join(_row(row, table) for row in table.rows)
+    foot = "" if table.total is None else f"<tfoot>{_row(table.total, table)}</tfoot>"
+    named = escape(f"Table: {caption}")
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{named}">'
+        f"<table><caption>{escape(caption)}</caption><thead><tr>{heads}</tr></thead>"
+        f"<tbody>{rows}</tbody>{foot}</table></div>"
+    )
 
 
-def _json(value: object) -> str:
-    """Write JSON that no text in it can lead out of a script element."""
-    text = json.dumps(value, separators=(",", ":"), default=str)
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+def _row(row: tuple[Cell, ...], table: Table) -> str:
+    names = "".join(
+        f'<th scope="row" class="name" title="{escape(cell_text(cell))}">'
+        f"{escape(cell_text(cell))}</th>"
+        for cell in row[: table.names]
+    )
+    cells = "".join(f"<td>{escape(cell_text(cell))}</td>" for cell in row[table.names :])
+    return f"<tr>{names}{cells}</tr>"
 
 
-def _part(name: str) -> str:
-    return (_PARTS / name).read_text(encoding="utf-8")
+def _name_class(place: int, table: Table) -> str:
+    return ' class="name"' if place < table.names else ""
+
+
+def _charts_json(report: UsageReport, sections: list[Section], live: Live | None) -> str:
+    held: dict[str, object] = {
+        "charts": charts_of(sections),
+        "themes": {
+            name: {"params": theme.params(), "config": theme.config()}
+            for name, theme in THEMES.items()
+        },
+    }
+    if live is not None:
+        held |= {
+            "live": {"path": live.path, "interval_s": live.interval_s},
+            "parts": page_parts(report, sections),
+            "tag": live.tag,
+        }
+    return json.dumps(held, ensure_ascii=False, separators=(",", ":")).translate(_JSON_ESCAPES)
+
+
+def _hash(script: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
+
+
+@cache
+def _resource(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")

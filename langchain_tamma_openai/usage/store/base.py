@@ -9,6 +9,7 @@ from typing import Protocol
 from langchain_tamma_openai.usage.filters import RecordFilter
 from langchain_tamma_openai.usage.percentiles import GroupKey, Measure, Ranks
 from langchain_tamma_openai.usage.record import UsageRecord
+from langchain_tamma_openai.usage.report.figures import LedgerFigures, ReportPlan
 from langchain_tamma_openai.usage.summary import UsageSummary
 
 PAGE_ROWS = 1000
@@ -30,6 +31,9 @@ class RecordStore(Protocol):
 
     def summary(self, wanted: RecordFilter, group_by: Sequence[str]) -> UsageSummary:
         """Add up the records that are wanted."""
+
+    def report(self, wanted: RecordFilter, plan: ReportPlan) -> LedgerFigures:
+        """Read what a report needs of the records that are wanted, all at one moment."""
 
     def ranks(
         self, wanted: RecordFilter, group_by: Sequence[str], measure: Measure

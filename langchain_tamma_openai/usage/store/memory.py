@@ -9,12 +9,14 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from operator import attrgetter
+from typing import Any
 from uuid import UUID
 
 from langchain_tamma_openai.usage.drafts import Kept, RecordDraft, made
 from langchain_tamma_openai.usage.filters import RecordFilter
 from langchain_tamma_openai.usage.percentiles import GroupKey, Measure, Ranks, rank
 from langchain_tamma_openai.usage.record import UsageRecord
+from langchain_tamma_openai.usage.report.figures import LedgerFigures, ReportPlan
 from langchain_tamma_openai.usage.store.base import PAGE_ROWS
 from langchain_tamma_openai.usage.summary import (
     UsageSummary,
@@ -52,7 +54,7 @@ class MemoryStore:
         if excess > 0:
             self._count_dropped(excess)
 
-    def keep(self, draft: RecordDraft) -> None:
+    def keep(self, draft: RecordDraft[Any]) -> None:
         """Keep a run whose record is made when it is asked for.
 
         Args:
@@ -74,6 +76,12 @@ class MemoryStore:
     def summary(self, wanted: RecordFilter, group_by: Sequence[str]) -> UsageSummary:
         """Add up the records that are wanted."""
         return summarize(self._matching(wanted), group_by, (wanted.start, wanted.end))
+
+    def report(self, wanted: RecordFilter, plan: ReportPlan) -> LedgerFigures:
+        """Read what a report needs, from the records as they are at this moment."""
+        from langchain_tamma_openai.usage.store.report_memory import read_figures
+
+        return read_figures(self._matching(wanted), plan)
 
     def ranks(
         self, wanted: RecordFilter, group_by: Sequence[str], measure: Measure

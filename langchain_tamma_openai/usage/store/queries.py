@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     FromClause,
     Row,
     Select,
@@ -25,7 +26,6 @@ from langchain_tamma_openai.usage.money import join_usd
 from langchain_tamma_openai.usage.percentiles import SHARES
 from langchain_tamma_openai.usage.store.measures import (
     ODD,
-    SPLIT_NAMES,
     amount_measures,
     count_measures,
 )
@@ -35,6 +35,7 @@ from langchain_tamma_openai.usage.store.schema import LedgerTables
 from langchain_tamma_openai.usage.summary import (
     AMOUNT_NAMES,
     COUNT_NAMES,
+    OTHERS,
     TIME_GROUPS,
     GroupKey,
     Tally,
@@ -105,18 +106,40 @@ def attempts_of(tables: LedgerTables, seqs: Sequence[int]) -> Select[Any]:
 class SummaryQuery:
     """The statements that answer one summary, and what their rows mean."""
 
-    def __init__(self, tables: LedgerTables, wanted: RecordFilter, group_by: Sequence[str]) -> None:
+    def __init__(
+        self,
+        tables: LedgerTables,
+        wanted: RecordFilter,
+        group_by: Sequence[str],
+        *,
+        kept: Mapping[str, Sequence[str]] | None = None,
+        counts: Sequence[str] = COUNT_NAMES,
+        amounts: Sequence[str] = AMOUNT_NAMES,
+    ) -> None:
         """Plan it.
 
         Args:
             tables: The tables.
             wanted: Which runs to add up.
             group_by: Names to group by.
+            kept: Values of such names that are told apart; all others are one group, `OTHERS`.
+            counts: Names among `COUNT_NAMES` in their order; the other counts stay 0.
+            amounts: Names among `AMOUNT_NAMES` in their order; the other amounts stay 0.
         """
         self._tables = tables
         self._wanted = wanted
         self._group_by = tuple(group_by)
+        self._kept = kept or {}
+        self._counts = tuple(counts)
+        self._count_places = [COUNT_NAMES.index(name) for name in self._counts]
         self._split = not tables.has_decimals
+        measures = amount_measures(tables.runs.name, split=self._split)
+        self._amount_places = [AMOUNT_NAMES.index(name) for name in amounts]
+        self._amounts = {
+            name: measure
+            for name, measure in measures.items()
+            if name == ODD or name.removesuffix("_micro").removesuffix("_femto") in amounts
+        }
 
     def sums(self) -> Iterator[Select[Any]]:
         """Give statements whose rows, added up by key, are the groups."""
@@ -170,22 +193,25 @@ class SummaryQuery:
     def key(self, row: Row[Any]) -> GroupKey:
         """Read the key of a row of either kind."""
         pairs = zip(self._group_by, row, strict=False)
-        return tuple(_label(name, value) for name, value in pairs)
+        return tuple(self._label(name, value) for name, value in pairs)
 
     def tally(self, row: Row[Any]) -> tuple[Tally, int]:
         """Read the figures of a row of `sums`, and how many odd amounts they leave out."""
-        keys, counts = len(self._group_by), len(COUNT_NAMES)
-        values = [value or 0 for value in row[keys:]]
-        amounts = values[counts:]
-        if not self._split:
-            exact = [Decimal(amount) for amount in amounts]
-            return Tally(map(int, values[:counts]), exact), 0
-        pairs = zip(amounts[0:-1:2], amounts[1:-1:2], strict=True)
-        return Tally(values[:counts], [join_usd(*pair) for pair in pairs]), amounts[-1]
+        values = [value or 0 for value in row[len(self._group_by) :]]
+        counts, amounts = [0] * len(COUNT_NAMES), [Decimal(0)] * len(AMOUNT_NAMES)
+        for place, value in zip(self._count_places, values, strict=False):
+            counts[place] = int(value)
+        sums = values[len(self._counts) :]
+        exact = map(join_usd, sums[0:-1:2], sums[1:-1:2]) if self._split else map(Decimal, sums)
+        for place, amount in zip(self._amount_places, exact, strict=True):
+            amounts[place] = amount
+        return Tally(counts, amounts), sums[-1] if self._split else 0
 
     def amounts(self, row: Row[Any]) -> list[Decimal]:
         """Read the amounts of a row of `odd_amounts`."""
-        return [Decimal(amount or 0) for amount in row[len(self._group_by) :]]
+        amounts = [Decimal(amount or 0) for amount in row[len(self._group_by) :]]
+        wanted = self._amount_places
+        return [amount if place in wanted else Decimal(0) for place, amount in enumerate(amounts)]
 
     def _whole_hours(self, span: Span) -> tuple[int | None, int | None] | None:
         """Find the hours that sums by hour can answer; None when there are none."""
@@ -199,21 +225,21 @@ class SummaryQuery:
 
     def _from_runs(self, span: Span) -> Select[Any]:
         row = self._tables.runs.name
-        measures = [
-            *count_measures(row).values(),
-            *amount_measures(row, split=self._split).values(),
-        ]
-        keys = self._run_keys()
+        counts = count_measures(row)
+        measures = [*(counts[name] for name in self._counts), *self._amounts.values()]
         sums = [func.sum(_sql(measure)) for measure in measures]
-        chosen = select(*keys, *sums).select_from(self._source())
-        return chosen.where(*run_conditions(self._tables, self._wanted, span)).group_by(*keys)
+        chosen = select(*self._run_keys(), *sums).select_from(self._source())
+        conditions = run_conditions(self._tables, self._wanted, span)
+        return chosen.where(*conditions).group_by(*self._key_columns())
 
     def _from_hours(self, first_us: int | None, last_us: int | None) -> Select[Any]:
         keys = [
-            _sql(f"hour / {_HOURS[name]}" if name in TIME_GROUPS else f"nullif({name}, 0)")
+            _sql(f"hour / {_HOURS[name]}")
+            if name in TIME_GROUPS
+            else self._folded(name, _sql(f"nullif({name}, 0)"))
             for name in self._group_by
         ]
-        sums = [func.sum(_sql(name)) for name in (*COUNT_NAMES, *SPLIT_NAMES, ODD)]
+        sums = [func.sum(_sql(name)) for name in (*self._counts, *self._amounts)]
         chosen = select(*keys, *sums).select_from(table(HOURLY))
         for name, value in self._wanted.equal.items():
             chosen = chosen.where(_sql(name) == value)
@@ -221,28 +247,96 @@ class SummaryQuery:
             chosen = chosen.where(_sql("hour") >= (first_us + ERA_US) // HOUR_US)
         if last_us is not None:
             chosen = chosen.where(_sql("hour") < (last_us + ERA_US) // HOUR_US)
-        return chosen.group_by(*keys)
+        return chosen.group_by(*self._key_columns())
 
     def _run_keys(self) -> list[ColumnElement[Any]]:
         return [self._run_key(name) for name in self._group_by]
 
     def _run_key(self, name: str) -> ColumnElement[Any]:
         if name in TIME_GROUPS:
-            row = self._tables.runs.name
-            return _sql(f"({row}.started_us + {ERA_US}) / {HOUR_US * _HOURS[name]}")
+            return time_column(self._tables, name)
         table = self._tables.tags if name == "tag" else self._tables.runs
-        return table.c[name]
+        return self._folded(name, table.c[name])
+
+    def _key_columns(self) -> list[ColumnElement[Any]]:
+        """Name the columns of the key by their places: their expressions have parameters."""
+        return [_sql(str(place)) for place in range(1, len(self._group_by) + 1)]
+
+    def _folded(self, name: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return fold(column, self._kept[name]) if name in self._kept else column
+
+    def _label(self, name: str, value: object) -> str | None:
+        if name in TIME_GROUPS:
+            return time_text(name, value)
+        if name in self._kept:
+            return unfold(self._kept[name], value)
+        return None if value is None else str(value)
 
     def _source(self) -> FromClause:
         runs, tags = self._tables.runs, self._tables.tags
         return runs.outerjoin(tags, tags.c.seq == runs.c.seq) if "tag" in self._group_by else runs
 
 
-def _label(name: str, value: object) -> str | None:
-    if name not in TIME_GROUPS:
-        return None if value is None else str(value)
+def read_groups(connection: Connection, query: SummaryQuery) -> dict[GroupKey, Tally]:
+    """Add up what a query asks for, by group.
+
+    Args:
+        connection: In a transaction, so that all statements see the same runs.
+        query: What is asked.
+    """
+    groups: dict[GroupKey, Tally] = {}
+    odd = 0
+    for statement in query.sums():
+        for row in connection.execute(statement):
+            tally, left_out = query.tally(row)
+            groups.setdefault(query.key(row), Tally()).add(tally)
+            odd += left_out
+    if odd:
+        for row in connection.execute(query.odd_amounts()):
+            groups.setdefault(query.key(row), Tally()).add_amounts(query.amounts(row))
+    return groups
+
+
+def time_column(tables: LedgerTables, name: str) -> ColumnElement[Any]:
+    """Give the hour or day of a run as a number that `time_text` reads.
+
+    Args:
+        tables: The tables.
+        name: One of `TIME_GROUPS`.
+    """
+    return _sql(f"({tables.runs.name}.started_us + {ERA_US}) / {HOUR_US * _HOURS[name]}")
+
+
+def time_text(name: str, value: object) -> str:
+    """Read a value of `time_column`.
+
+    Args:
+        name: One of `TIME_GROUPS`.
+        value: The number.
+    """
     hour = int(str(value)) * _HOURS[name]
     return time_label(from_us(hour * HOUR_US - ERA_US), name)
+
+
+def fold(column: ColumnElement[Any], kept: Sequence[str]) -> ColumnElement[int]:
+    """Give the place of a value among those that are kept, -1 for NULL and -2 for all others.
+
+    Args:
+        column: A column of text.
+        kept: The values.
+    """
+    places = [(column == value, _sql(str(place))) for place, value in enumerate(kept)]
+    return case((column.is_(None), _sql("-1")), *places, else_=_sql("-2"))
+
+
+def unfold(kept: Sequence[str], place: object) -> str | None:
+    """Read what `fold` gives.
+
+    Args:
+        kept: The values.
+        place: The number.
+    """
+    return (*kept, OTHERS, None)[int(str(place))]
 
 
 def _sql(text: str) -> ColumnElement[Any]:

@@ -11,7 +11,7 @@ from typing import TypeAlias, cast
 
 from pydantic_core import to_json
 
-from langchain_tamma_openai.pricing_cost import Cost
+from langchain_tamma_openai.pricing_cost import Cost, plain_decimal
 from langchain_tamma_openai.usage.money import split_usd
 from langchain_tamma_openai.usage.record import AttemptRecord, UsageRecord
 from langchain_tamma_openai.usage.record_codec import (
@@ -154,8 +154,19 @@ def _usage_columns(tokens: TokenUsage | None, cost: Cost | None, *, has_decimals
         return (*token_values(tokens), *values, None)
     if has_decimals:
         values = (cost.input_usd, cost.output_usd, cost.total_usd, *values[len(AMOUNT_NAMES) :])
-    parts = _encode(parts_to_json(cost)) if cost.parts else None
-    return (*token_values(tokens), *values, parts)
+    return (*token_values(tokens), *values, _parts_text(cost) if cost.parts else None)
+
+
+def _parts_text(cost: Cost) -> str:
+    """Write parts as JSON; nothing in them but the kind is a text that could need escapes."""
+    if not all(part.kind.isidentifier() for part in cost.parts):
+        return _encode(parts_to_json(cost))
+    parts = [
+        f'{{"kind":"{part.kind}","tokens":{part.tokens:d},'
+        f'"usd_per_mtok":"{plain_decimal(part.usd_per_mtok)}","usd":"{plain_decimal(part.usd)}"}}'
+        for part in cost.parts
+    ]
+    return f"[{','.join(parts)}]"
 
 
 def _split_columns(cost: Cost | None) -> Row:

@@ -16,6 +16,7 @@ from langchain_tamma_openai.errors import StorageError
 from langchain_tamma_openai.usage.filters import RecordFilter
 from langchain_tamma_openai.usage.percentiles import COLUMNS, Measure, Ranks
 from langchain_tamma_openai.usage.record import UsageRecord
+from langchain_tamma_openai.usage.report.figures import LedgerFigures, ReportPlan
 from langchain_tamma_openai.usage.store.base import PAGE_ROWS
 from langchain_tamma_openai.usage.store.engine import (
     CAN_WRITE,
@@ -24,7 +25,12 @@ from langchain_tamma_openai.usage.store.engine import (
     storage_errors,
 )
 from langchain_tamma_openai.usage.store.location import StoreLocation
-from langchain_tamma_openai.usage.store.queries import SummaryQuery, attempts_of, page_of_runs
+from langchain_tamma_openai.usage.store.queries import (
+    SummaryQuery,
+    attempts_of,
+    page_of_runs,
+    read_groups,
+)
 from langchain_tamma_openai.usage.store.rows import (
     ATTEMPT_COLUMNS,
     TAG_COLUMNS,
@@ -63,12 +69,17 @@ class SqlStore:
         self._location = location
         self._engine = make_engine(location, busy_timeout_s=busy_timeout_s, is_durable=is_durable)
         self._has_decimals = location.kind != "sqlite"
+        self._mark = "%s" if self._has_decimals else "?"
         self._tables = ledger_tables(has_decimals=self._has_decimals)
         columns = run_columns(has_decimals=self._has_decimals)
         insert_runs = self._insert_sql(self._tables.runs, columns)
         self._insert_runs = f"{insert_runs} ON CONFLICT (run_id) DO NOTHING"
         self._insert_attempts = self._insert_sql(self._tables.attempts, ATTEMPT_COLUMNS)
         self._insert_tags = self._insert_sql(self._tables.tags, TAG_COLUMNS)
+        # As texts: the statements of every batch take longer to build than to run.
+        runs, mark = self._tables.runs.name, self._mark
+        self._last_seq = f"SELECT max(seq) FROM {runs}"  # noqa: S608 - names of our own
+        self._stored_seqs = f"SELECT seq FROM {runs} WHERE seq BETWEEN {mark} AND {mark}"  # noqa: S608 - names of our own
         self._write_lock = threading.Lock()
         self._is_held = False
         self._writer: Connection | None = None
@@ -118,6 +129,13 @@ class SqlStore:
             total.add(tally)
         shown = groups if group_by else {}
         return make_summary(total, shown, group_by, (wanted.start, wanted.end))
+
+    def report(self, wanted: RecordFilter, plan: ReportPlan) -> LedgerFigures:
+        """Read what a report needs, at one moment."""
+        from langchain_tamma_openai.usage.store.report_sql import ReportReader
+
+        with self._reading() as connection:
+            return ReportReader(connection, self._tables, wanted, plan).read()
 
     def ranks(
         self, wanted: RecordFilter, group_by: Sequence[str], measure: Measure
@@ -212,8 +230,7 @@ class SqlStore:
             writer.close()
 
     def _insert_sql(self, table: Table, columns: Sequence[str]) -> str:
-        mark = "%s" if self._has_decimals else "?"
-        marks = ", ".join([mark] * len(columns))
+        marks = ", ".join([self._mark] * len(columns))
         return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names of our own
 
     def _insert(self, rows: Sequence[RunRows]) -> None:
@@ -241,14 +258,13 @@ class SqlStore:
             numbers = func.generate_series(1, number).table_valued("n")
             chosen = select(self._tables.sequence.next_value()).select_from(numbers)
             return list(connection.scalars(chosen))
-        last = connection.scalar(select(func.max(self._tables.runs.c.seq))) or 0
+        last = connection.exec_driver_sql(self._last_seq).scalar() or 0
         return list(range(last + 1, last + 1 + number))
 
     def _stored(self, connection: Connection, seqs: Sequence[int]) -> set[int]:
         """Tell which of the new numbers are in the table now: the runs that were not known."""
-        seq = self._tables.runs.c.seq
-        found = connection.scalars(select(seq).where(seq.between(min(seqs), max(seqs))))
-        return set(seqs).intersection(found)
+        found = connection.exec_driver_sql(self._stored_seqs, (min(seqs), max(seqs)))
+        return set(seqs).intersection(found.scalars())
 
     def _attempts(self, connection: Connection, seqs: Sequence[int]) -> dict[int, list[NamedRow]]:
         rows = _named(connection.execute(attempts_of(self._tables, seqs)))
@@ -258,18 +274,7 @@ class SqlStore:
     def _groups(
         self, connection: Connection, wanted: RecordFilter, group_by: Sequence[str]
     ) -> dict[GroupKey, Tally]:
-        query = SummaryQuery(self._tables, wanted, group_by)
-        groups: dict[GroupKey, Tally] = {}
-        odd = 0
-        for statement in query.sums():
-            for row in connection.execute(statement):
-                tally, left_out = query.tally(row)
-                groups.setdefault(query.key(row), Tally()).add(tally)
-                odd += left_out
-        if odd:
-            for row in connection.execute(query.odd_amounts()):
-                groups.setdefault(query.key(row), Tally()).add_amounts(query.amounts(row))
-        return groups
+        return read_groups(connection, SummaryQuery(self._tables, wanted, group_by))
 
     def _clear_some(self, before_us: int) -> int:
         """Delete a few thousand runs in a transaction of their own, so that others can write."""
