@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from langchain_tamma_openai.chat_models.governing import RATE_LIMIT_EXTENSION
 from langchain_tamma_openai.chat_models.received import Received
 from langchain_tamma_openai.resilience.governors import Ending, finished
 
@@ -110,17 +109,13 @@ class Attempt:
         """
         self.response = response
         if self._passage is not None:
-            info = self._passage.observe(response.headers, response.status_code)
-            if info is not None:
-                response.extensions[RATE_LIMIT_EXTENSION] = info
+            self._passage.observe(response.headers, response.status_code)
 
     async def aanswered(self, response: httpx2.Response) -> None:
         """Take the answer, as soon as its headers are there; see `answered`."""
         self.response = response
         if self._passage is not None:
-            info = await self._passage.aobserve(response.headers, response.status_code)
-            if info is not None:
-                response.extensions[RATE_LIMIT_EXTENSION] = info
+            await self._passage.aobserve(response.headers, response.status_code)
 
     def token(self) -> None:
         """Note when the first piece of the answer had arrived."""

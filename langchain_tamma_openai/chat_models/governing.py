@@ -51,8 +51,6 @@ _ALIVE = (
     "quota_memory",
     "callbacks",
 )
-RATE_LIMIT_EXTENSION = "tamma_rate_limit"
-"""Where on an answer stands what its headers say of the rate limits, if they were read before."""
 _RATE_LIMIT_PREFIX = b"x-ratelimit-"
 
 
@@ -299,18 +297,13 @@ class GoverningMixin(Mixin):
         self._gather()
 
     def _read_rate_limit(self, response: httpx2.Response, model: str) -> RateLimitInfo | None:
-        info: RateLimitInfo | None = response.extensions.get(RATE_LIMIT_EXTENSION)
-        if info is not None:  # the limiter has read it
-            return self._keep_rate_limit(info, model)
         headers = response.headers
         # The raw list: one look-up by name takes longer than going through all of them.
         if not any(name.lower().startswith(_RATE_LIMIT_PREFIX) for name, _value in headers.raw):
             return None
         from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
 
-        return self._keep_rate_limit(RateLimitInfo.from_headers(headers), model)
-
-    def _keep_rate_limit(self, info: RateLimitInfo, model: str) -> RateLimitInfo | None:
+        info = RateLimitInfo.from_headers(headers)
         if not info:
             return None
         self._rate_limits[model] = info

@@ -26,6 +26,7 @@ USAGE: Table = {
     "export": "usage_export",
     "reconcile": "usage_reconcile",
     "report": "usage_report",
+    "serve": "usage_serve",
 }
 COMMANDS: Table = {
     "batch": "batch",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -13,12 +12,9 @@ from langchain_tamma_openai.cli import _filters, _options, _output
 from langchain_tamma_openai.cli._errors import CommandError, wrong_argument
 
 if TYPE_CHECKING:
-    from langchain_tamma_openai import UsageRecord
-    from langchain_tamma_openai.cli._output import Progress
     from langchain_tamma_openai.usage.export import ExportFormat, ExportTarget
 
 _FORMATS = ("csv", "json", "jsonl", "parquet")
-_STEP = 1000
 
 
 def command(
@@ -42,6 +38,7 @@ def command(
     organization_id: _filters.Organization = None,
     model: _filters.ServedModel = None,
     tag: _filters.Tags = None,
+    metadata: _filters.Metadata = None,
     status: _filters.Status = None,
     as_json: _options.Json = False,
 ) -> None:
@@ -53,17 +50,18 @@ def command(
     chosen = _format(target, form)
     fields = _filters.field_filters(user_id, organization_id, model, tag, status)
     filters = _filters.record_filters(start, end, fields)
+    matching = _filters.with_metadata(metadata)
     to_stdout = target is None or str(target) == "-"
     if to_stdout and chosen == "parquet" and sys.stdout.isatty():
         raise CommandError("parquet is not for a terminal: name a file")
     from langchain_tamma_openai.usage.export import export_records
 
     with _options.ledger(store) as tracker:
-        total = tracker.summary(**filters).total_runs
+        total = None if metadata else tracker.summary(**filters).total_runs
         with _output.progress("exporting", total) as shown:
-            records = _counted(tracker.records(**filters), shown)
             stream = cast("ExportTarget", sys.stdout.buffer if to_stdout else target)
-            number = export_records(records, chosen, stream)
+            records = matching(tracker.records(**filters))
+            number = export_records(records, chosen, stream, progress=shown.update)
     if not to_stdout:
         _tell(cast("Path", target), chosen, number, as_json=as_json)
 
@@ -74,13 +72,6 @@ def _format(target: Path | None, form: str | None) -> ExportFormat:
     if chosen not in _FORMATS:
         raise wrong_argument("--format", chosen, ", ".join(_FORMATS))
     return cast("ExportFormat", chosen)
-
-
-def _counted(records: Iterable[UsageRecord], shown: Progress) -> Iterator[UsageRecord]:
-    for number, record in enumerate(records):
-        if number % _STEP == 0:
-            shown.update(number)
-        yield record
 
 
 def _tell(target: Path, form: str, number: int, *, as_json: bool) -> None:

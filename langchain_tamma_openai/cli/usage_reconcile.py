@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from langchain_tamma_openai.cli import _filters, _options, _output
+from langchain_tamma_openai.cli._errors import CommandError
+from langchain_tamma_openai.pricing_cost import plain_decimal
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from langchain_tamma_openai import CostCalculator
     from langchain_tamma_openai.usage.reconcile import Drift, Reconciliation
+    from langchain_tamma_openai.usage.reconcile.files import OneSource
 
 DRIFT = 3
 """Exit code of a comparison that found a difference."""
@@ -19,19 +26,28 @@ _NUMBERS = ("drifts", "calls", "billed", "recorded", "difference")
 
 
 def command(
-    file: Annotated[
-        Path,
+    files: Annotated[
+        list[Path],
         typer.Argument(
-            metavar="FILE",
-            help="The provider's export: JSON of the usage or costs API, the dashboard's CSV, or "
-            "a list of calls.",
+            metavar="FILE...",
+            help="The provider's export, in one or several pages: JSON of the usage or costs API, "
+            "the dashboard's CSV, or a list of calls. `-` is standard input.",
         ),
     ],
     store: _options.Store = None,
     start: _filters.Start = None,
     end: _filters.End = None,
     project: Annotated[
-        str | None, typer.Option("--project", metavar="ID", help="Only this project of the file.")
+        str | None,
+        typer.Option(
+            "--project", metavar="ID", help="Only this project of the file, by id or name."
+        ),
+    ] = None,
+    prices: Annotated[
+        Path | None,
+        typer.Option(
+            "--prices", metavar="FILE", help="Your own prices, as JSON: `price_overrides`."
+        ),
     ] = None,
     other_services: Annotated[
         bool,
@@ -52,22 +68,40 @@ def command(
     """
     from langchain_tamma_openai.usage.reconcile import reconcile
 
-    path = _options.readable_file(file)
+    sources = [sys.stdin if str(path) == "-" else _options.readable_file(path) for path in files]
     first, last = _options.moment(start, "--start"), _options.moment(end, "--end")
-    with _options.ledger(store) as tracker:
+    calculator = None if prices is None else _calculator(_options.readable_file(prices))
+    with _options.ledger(store) as tracker, _output.progress("reading the ledger", None) as shown:
         found = reconcile(
             tracker,
-            path,
+            cast("list[OneSource]", sources),
             start=first,
             end=last,
             project=project,
+            prices=calculator,
             other_services=other_services,
+            progress=shown.update,
         )
     if as_json:
         _output.print_json(_as_json(found))
     else:
         _print(found, limit)
     return 0 if found.agrees else DRIFT
+
+
+def _calculator(path: Path) -> CostCalculator:
+    import json
+    from decimal import Decimal
+
+    from langchain_tamma_openai import CostCalculator
+
+    try:
+        overrides = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except ValueError as error:
+        raise CommandError(f"{path}: it is no JSON ({error})") from None
+    if not isinstance(overrides, dict):
+        raise CommandError(f"{path}: got {type(overrides).__name__}, not an object of prices")
+    return CostCalculator(overrides)
 
 
 def _as_json(found: Reconciliation) -> dict[str, object]:
@@ -100,13 +134,22 @@ def _drift_json(drift: Drift) -> dict[str, object]:
 
 def _print(found: Reconciliation, limit: int) -> None:
     print(_range(found))
-    print(f"provider  {_output.dollars(found.provider_usd)}")
-    print(f"ledger    {_output.dollars(found.ledger_usd)}")
+    print(f"provider  {_dollars(found.provider_usd)}")
+    print(f"ledger    {_dollars(found.ledger_usd)}")
     for note in found.notes:
         print(note)
     if found.agrees:
         print(f"The two agree: {found.matched_requests:,} calls.")
         return
+    difference = ", ".join(
+        f"{_signed(usd)} {word}"
+        for usd, word in (
+            (found.difference_usd, "between them"),
+            (found.explained_usd, "explained"),
+            (found.unexplained_usd, "not"),
+        )
+    )
+    print(f"difference  {difference}")
     _print_causes(found)
     if limit:
         _print_drifts(found, limit)
@@ -148,16 +191,18 @@ def _cells(drift: Drift) -> list[object]:
         None if drift.start is None else f"{drift.start:%Y-%m-%d %H:%M}",
         drift.model,
         drift.requests or None,
-        _output.dollars(drift.provider_usd),
-        _output.dollars(drift.ledger_usd),
+        _dollars(drift.provider_usd),
+        _dollars(drift.ledger_usd),
         _signed(drift.difference_usd),
         " ".join(filter(None, (names, drift.detail))) or None,
     ]
 
 
-def _signed(amount: object) -> str:
-    from decimal import Decimal
+def _dollars(amount: Decimal | None) -> str:
+    return "unknown" if amount is None else f"${plain_decimal(amount)}"
 
-    if not isinstance(amount, Decimal):
+
+def _signed(amount: Decimal | None) -> str:
+    if amount is None:
         return "unknown"
-    return f"{'-' if amount < 0 else '+'}${abs(amount).normalize():f}"
+    return f"{'-' if amount < 0 else '+'}{_dollars(abs(amount))}"

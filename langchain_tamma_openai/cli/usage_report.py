@@ -108,9 +108,7 @@ def _format(place: Path | None, form: str | None, *, as_json: bool) -> ReportFor
     return chosen  # type: ignore[return-value]  # one of them
 
 
-def _write(
-    report: UsageReport, place: Path | None, chosen: ReportFormat, *, as_json: bool
-) -> None:
+def _write(report: UsageReport, place: Path | None, chosen: ReportFormat, *, as_json: bool) -> None:
     if place is None and sys.stdout.isatty() and chosen not in {"md", "json"}:
         place = Path(f"usage-report.{chosen}")
     if place is None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.resilience.circuit import CircuitBreaker
     from langchain_tamma_openai.resilience.circuit_guard import Guard
     from langchain_tamma_openai.resilience.limits import OpenAIRateLimiter
-    from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
     from langchain_tamma_openai.resilience.limits_permit import Permit
     from langchain_tamma_openai.resilience.quota import QuotaKey, QuotaMemory
 
@@ -204,23 +203,20 @@ class Passage:
             for guard in self._guards:
                 undo.push_async_callback(guard.__aexit__, _Undecided, _Undecided(), None)
 
-    def observe(self, headers: Mapping[str, str] | None, status_code: int) -> RateLimitInfo | None:
+    def observe(self, headers: Mapping[str, str] | None, status_code: int) -> None:
         """Let the limiter learn from an answer's headers.
 
         Args:
             headers: Those of the answer, be it good or an error.
             status_code: Its status.
-
-        Returns:
-            What they say; None where there is no limiter.
         """
-        return None if self._permit is None else self._permit.observe(headers, status_code)
+        if self._permit is not None:
+            self._permit.observe(headers, status_code)
 
-    async def aobserve(
-        self, headers: Mapping[str, str] | None, status_code: int
-    ) -> RateLimitInfo | None:
+    async def aobserve(self, headers: Mapping[str, str] | None, status_code: int) -> None:
         """Let the limiter learn from an answer's headers; see `observe`."""
-        return None if self._permit is None else await self._permit.aobserve(headers, status_code)
+        if self._permit is not None:
+            await self._permit.aobserve(headers, status_code)
 
     def leave(self, end: Ending) -> None:
         """Tell everyone how the request ended; repeating it changes nothing.

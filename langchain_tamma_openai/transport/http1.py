@@ -73,20 +73,21 @@ class Head:
 
     def body_length(self) -> int:
         """Return how long the body is: bytes, `_CHUNKED` or `_UNTIL_CLOSED`."""
-        headers = self.headers
+        length = self._told_length()
+        coding = self.headers.get("transfer-encoding")
+        if coding is not None and coding.strip().lower() != "chunked":
+            _refuse(f"transfer-encoding {coding!r} is not spoken, only 'chunked' is")
         if self.status in _BODILESS:
             return 0
-        if (coding := headers.get("transfer-encoding")) is not None:
-            if _tokens(coding) != ["chunked"]:
-                _refuse(f"transfer-encoding {coding!r} is not spoken, only 'chunked' is")
-            return _CHUNKED
-        lengths = set(_tokens(headers.get("content-length", "")))
-        if not lengths:
+        return length if coding is None else _CHUNKED
+
+    def _told_length(self) -> int:
+        told = self.headers.get("content-length")
+        if told is None:
             return _UNTIL_CLOSED
-        (length, *others) = lengths
-        if others or not (length.isascii() and length.isdigit()):
-            _refuse(f"bad content-length {', '.join(sorted(lengths))!r}")
-        return int(length) if len(length) <= _MAX_LENGTH_DIGITS else _refuse("bad content-length")
+        length, *others = {part.strip() for part in told.split(",")}
+        is_number = length.isascii() and length.isdigit() and len(length) <= _MAX_LENGTH_DIGITS
+        return int(length) if is_number and not others else _refuse(f"bad content-length {told!r}")
 
 
 class Message:

@@ -65,17 +65,22 @@ class Untouched:
         found = [getattr(owner, name, None) for owner, name in self._seats]
         if found != self._known:
             self._known = found
-            self._is_untouched = all(map(_is_original, found))
+            self._is_untouched = all(map(_is_original, self._seats, found))
         return self._is_untouched
 
 
-def _is_original(function: object) -> bool:
+def _is_original(seat: Seat, function: object) -> bool:
+    """Whether a function was written where its class was, and stands there undecorated."""
     if function is None:
         return True  # another version of the library, which does without
     if not isinstance(function, FunctionType) or hasattr(function, "__wrapped__"):
         return False
+    library = seat[0].__module__.partition(".")[0]
     home = sys.modules.get(function.__module__)
-    return getattr(home, "__file__", None) == function.__code__.co_filename
+    return (
+        function.__module__.partition(".")[0] == library
+        and getattr(home, "__file__", None) == function.__code__.co_filename
+    )
 
 
 def _seats_of(module: Any, names: _Names) -> list[Seat]:

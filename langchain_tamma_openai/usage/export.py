@@ -18,7 +18,10 @@ from langchain_tamma_openai.usage.export_text import csv_pieces, json_pieces, js
 from langchain_tamma_openai.usage.record import UsageRecord
 
 ExportFormat = Literal["json", "jsonl", "csv", "parquet"]
+Progress = Callable[[int], None]
 ExportTarget = str | os.PathLike[str] | TextIO | BinaryIO
+
+_STEP = 1000
 
 EXPORT_COLUMNS: tuple[str, ...] = tuple(column.name for column in COLUMNS)
 """The headings of an export, in order."""
@@ -32,20 +35,34 @@ _TEXT_FORMATS: dict[str, Callable[[Iterable[UsageRecord]], Iterator[str]]] = {
 
 @overload
 def export_records(
-    records: Iterable[UsageRecord], format: Literal["json", "jsonl", "csv"], target: None = None
+    records: Iterable[UsageRecord],
+    format: Literal["json", "jsonl", "csv"],
+    target: None = None,
+    *,
+    progress: Progress | None = None,
 ) -> str: ...
 @overload
 def export_records(
-    records: Iterable[UsageRecord], format: Literal["parquet"], target: None = None
+    records: Iterable[UsageRecord],
+    format: Literal["parquet"],
+    target: None = None,
+    *,
+    progress: Progress | None = None,
 ) -> bytes: ...
 @overload
 def export_records(
-    records: Iterable[UsageRecord], format: ExportFormat, target: ExportTarget
+    records: Iterable[UsageRecord],
+    format: ExportFormat,
+    target: ExportTarget,
+    *,
+    progress: Progress | None = None,
 ) -> int: ...
 def export_records(
     records: Iterable[UsageRecord],
     format: ExportFormat,  # noqa: A002 - the name users know
     target: ExportTarget | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> str | bytes | int:
     """Write all records, one after the other, in a fixed set of columns.
 
@@ -57,6 +74,7 @@ def export_records(
         format: "csv" (RFC 4180), "json" (one array), "jsonl" (a line each) or "parquet".
         target: A path, or an open stream of text or bytes, which stays open. None returns what
             was written instead.
+        progress: Told after every 1,000 records, and at the end, how many were written.
 
     Returns:
         The text (Parquet: the bytes) without a target, else the number of records written.
@@ -70,7 +88,7 @@ def export_records(
         _refuse("format", format, "'csv', 'json', 'jsonl' or 'parquet'")
     if format == "parquet":
         import_pyarrow()
-    counted = _Counted(records)
+    counted = _Counted(records, progress)
     if target is None:
         buffer = io.BytesIO()
         _write(counted, format, buffer)
@@ -89,10 +107,11 @@ def export_records(
 class _Counted:
     """Counts records on their way, and sees that they are records."""
 
-    def __init__(self, records: Iterable[UsageRecord]) -> None:
+    def __init__(self, records: Iterable[UsageRecord], progress: Progress | None) -> None:
         if not isinstance(records, Iterable):
             _refuse("records", records, "an iterable of UsageRecord")
         self._records = records
+        self._progress = progress or _unwatched
         self.number = 0
 
     def __iter__(self) -> Iterator[UsageRecord]:
@@ -101,6 +120,13 @@ class _Counted:
                 _refuse("records", record, "an iterable of UsageRecord")
             yield record
             self.number += 1
+            if self.number % _STEP == 0:
+                self._progress(self.number)
+        self._progress(self.number)
+
+
+def _unwatched(_number: int) -> None:
+    """Tell nobody."""
 
 
 def _write(records: Iterable[UsageRecord], format_name: str, stream: BinaryIO) -> None:

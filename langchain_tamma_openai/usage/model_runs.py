@@ -28,7 +28,6 @@ if TYPE_CHECKING:
         AsyncCallbackManagerForLLMRun,
         CallbackManagerForLLMRun,
     )
-    from langchain_core.callbacks.base import Callbacks
     from langchain_core.runnables import RunnableConfig
 
     from langchain_tamma_openai.usage.run_log import RunLog
@@ -69,10 +68,8 @@ class ModelRuns:
         if isinstance(given, BaseCallbackManager):
             manager = given.copy()
             manager.add_handler(self._handler, inherit=False)
-            callbacks: Callbacks = manager
-        else:
-            callbacks = [*(given or ()), self._handler]
-        return {**(config or {}), "callbacks": callbacks}
+            return {**(config or {}), "callbacks": manager}
+        return {**(config or {}), "callbacks": [*(given or ()), self._handler]}
 
     def listen(self, run_manager: RunManager) -> None:
         """Hear of the chunks and the end of a run that has begun.
@@ -192,37 +189,35 @@ class PlainRun(RecordDraft[_Known]):
 
     def _open_run(self, manager: RunManager) -> OpenRun:
         return self._as_open_run(
-            self._started_s,
-            self.log,
-            manager.parent_run_id,
-            self._root_run_id,
-            manager.tags,
-            manager.metadata,
+            OpenRun(
+                run_id=self.run_id,
+                parent_run_id=manager.parent_run_id,
+                root_run_id=self._root_run_id,
+                started_at=self.started_at,
+                started_s=self._started_s,
+                tags=manager.tags,
+                metadata=manager.metadata,
+                log=self.log,
+                has_facts=self.log is not None,
+            )
         )
 
     def _told(self, known: _Known) -> tuple[OpenRun, float]:
-        return self._as_open_run(known[0], *known[2:]), known[1]
-
-    def _as_open_run(  # noqa: PLR0917 - as they stand in `_Known`
-        self,
-        started_s: float,
-        log: RunLog | None,
-        parent_run_id: UUID | None,
-        root_run_id: UUID | None,
-        tags: Sequence[str],
-        metadata: Mapping[str, object],
-    ) -> OpenRun:
         run = OpenRun(
             run_id=self.run_id,
-            parent_run_id=parent_run_id,
-            root_run_id=root_run_id,
+            parent_run_id=known.parent_run_id,
+            root_run_id=known.root_run_id,
             started_at=self.started_at,
-            started_s=started_s,
-            tags=tags,
-            metadata=metadata,
-            log=log,
-            has_facts=log is not None,
+            started_s=known.started_s,
+            tags=known.tags,
+            metadata=known.metadata,
+            log=known.log,
+            has_facts=True,
         )
+        return self._as_open_run(run), known.ended_s
+
+    @staticmethod
+    def _as_open_run(run: OpenRun) -> OpenRun:
         run.take_log()
         run.first_token_s = _first_token_s(run)
         return run

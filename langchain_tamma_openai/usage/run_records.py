@@ -279,8 +279,8 @@ def _sums(
     if not attempts:
         return TokenUsage(), _FREE if cache_hit else _NOTHING_SENT, False
     if len(attempts) == 1 and (only := attempts[0]).tokens is not None:
-        cost = only.cost or Cost()
-        return only.tokens, cost, only.measurement is Measurement.ESTIMATED or cost.estimated
+        own = only.cost or Cost()
+        return only.tokens, own, only.measurement is Measurement.ESTIMATED or own.estimated
     cost = total_cost(attempts)
     estimated = any(each.measurement is Measurement.ESTIMATED for each in attempts)
     return total_tokens(attempts), cost, estimated or (cost is not None and cost.estimated)

@@ -320,6 +320,8 @@ class UsageTracker:
         self,
         format: ExportFormat,  # noqa: A002 - the public name
         target: ExportTarget | None = None,
+        *,
+        progress: Callable[[int], None] | None = None,
         **filters: Unpack[RecordFilters],
     ) -> str | bytes | int:
         """Write records to a file or a stream.
@@ -327,6 +329,7 @@ class UsageTracker:
         Args:
             format: "json", "jsonl", "csv" or "parquet".
             target: A path or an open stream; None gives the content back.
+            progress: Told after every 1,000 records, and at the end, how many were written.
             filters: Which records; see `RecordFilters`.
 
         Raises:
@@ -336,16 +339,23 @@ class UsageTracker:
         from langchain_tamma_openai.usage.export import export_records
 
         records = self.records(**filters)
-        return export_records(records, format, cast("ExportTarget", target))
+        return export_records(records, format, cast("ExportTarget", target), progress=progress)
 
     async def aexport(
         self,
         format: ExportFormat,  # noqa: A002 - the public name
         target: ExportTarget | None = None,
+        *,
+        progress: Callable[[int], None] | None = None,
         **filters: Unpack[RecordFilters],
     ) -> str | bytes | int:
-        """Write records as `export` does, without holding up the event loop."""
-        return await asyncio.to_thread(lambda: self.export(format, target, **filters))
+        """Write records as `export` does, without holding up the event loop.
+
+        `progress` is called in a thread of its own.
+        """
+        return await asyncio.to_thread(
+            lambda: self.export(format, target, progress=progress, **filters)
+        )
 
     def clear(self, before: Moment) -> int:
         """Delete the runs that started before a moment, with their attempts.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.runnables import RunnableConfig
 from mock_api import MockAPI
 
 from langchain_tamma_openai import Budget, TammaError, UsageTracker
@@ -26,7 +27,11 @@ def test_every_kind_of_plain_run_is_recorded_once(
 ) -> None:
     tracker = UsageTracker()
     llm = MockAPI().tamma(usage_tracker=tracker, callbacks=callbacks, cache=InMemoryCache())
-    config = {"tags": ["mine"], "metadata": {"user_id": "ann"}, "callbacks": [Listener()]}
+    config: RunnableConfig = {
+        "tags": ["mine"],
+        "metadata": {"user_id": "ann"},
+        "callbacks": [Listener()],
+    }
     llm.invoke("Hello", config)
     llm.invoke("Hello", config)
 

@@ -14,6 +14,7 @@ from langchain_tamma_openai import (
     Cost,
     CostCalculator,
     UsageTracker,
+    reconcile,
 )
 from langchain_tamma_openai.wire.usage import TokenUsage
 
@@ -106,3 +107,16 @@ def test_a_model_nobody_knows_shows_too() -> None:
     html = _html(ChatTammaOpenAI(model=EVIL, api_key="sk-test"))
     assert "unknown" in html
     assert "<script>" not in html
+
+
+def test_a_comparison_says_what_it_found_and_escapes_the_file() -> None:
+    export = [{"id": EVIL, "created": 1790900000, "model": EVIL, "cost_usd": "0.5"}]
+    found = reconcile(UsageTracker("memory"), export)
+    assert repr(found) == (
+        "Reconciliation(calls: 1 missing_in_ledger; 0 calls agree; "
+        "$0.5 billed, $0 recorded, $0 unexplained)"
+    )
+    html = _html(found)
+    assert "missing_in_ledger" in html
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from langchain_tamma_openai.usage.money import sum_exactly
 from langchain_tamma_openai.usage.reconcile.drifts import (
     left_out,
     moved,
     shift_note,
-    stale,
 )
 from langchain_tamma_openai.usage.reconcile.export import Row
 from langchain_tamma_openai.usage.reconcile.ledger import LedgerCall, Pricer
 from langchain_tamma_openai.usage.reconcile.names import BATCH, STANDARD
+from langchain_tamma_openai.usage.reconcile.priced import PricedCells
 from langchain_tamma_openai.usage.reconcile.result import Drift, DriftKind
 from langchain_tamma_openai.usage.reconcile.search import LARGEST, Sums, Vector
 from langchain_tamma_openai.usage.reconcile.spans import Shifts, Span, Spans, span_of
@@ -46,6 +47,8 @@ class TokenCell:
         missing: By how much the provider has more: calls, then tokens by kind.
         calls: Those of the ledger.
         unseen: Calls of the ledger whose answers were never seen.
+        usd: What the provider bills, where the file tells it.
+        lines: The amounts that this is a sum of.
     """
 
     span: Span
@@ -56,6 +59,8 @@ class TokenCell:
     missing: list[int] = field(default_factory=list)
     calls: list[LedgerCall] = field(default_factory=list)
     unseen: list[LedgerCall] = field(default_factory=list)
+    usd: Decimal | None = None
+    lines: list[Decimal] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Begin with nothing."""
@@ -80,6 +85,9 @@ class TokenCell:
         """
         billed = (row.requests or 0, *(getattr(row.tokens, kind) for kind in self.kinds))
         self._change(billed, 1)
+        if row.usd is not None:
+            self.lines.append(row.usd)
+            self.usd = sum_exactly(self.lines)
 
     def add(self, call: LedgerCall) -> None:
         """Count a call of the ledger."""
@@ -199,13 +207,22 @@ class BucketMatch:
 
     def drifts(self) -> Iterator[Drift]:
         """Give the differences."""
-        for cells in self._families():
-            yield from self._moves(cells)
-            for cell in cells:
-                yield from self._rest(cell)
-        for cell in self._cells.values():
-            yield from stale(cell.calls, self._pricer, cell.span, cell.model)
-            self.matched += len(cell.calls) if cell.agrees() else 0
+        cells = self._cells.values()
+        priced = PricedCells(cells, self._pricer, tells_batches=self._by_batch)
+        for family in self._families():
+            yield from self._told(self._moves(family))
+            for cell in family:
+                found = list(self._rest(cell))
+                self.matched += len(cell.calls)
+                yield from self._told(priced.drifts(cell, found))
+
+    def _told(self, drifts: Iterable[Drift]) -> Iterator[Drift]:
+        """Take calls that are still compared, but do not agree, from those that do."""
+        for drift in drifts:
+            gone = {DriftKind.MISSING_AT_PROVIDER, DriftKind.DUPLICATE, DriftKind.MISSING_IN_LEDGER}
+            if drift.kind not in gone:
+                self.matched -= max(len(drift.calls), 1)
+            yield drift
 
     def _families(self) -> list[list[TokenCell]]:
         """Put the cells of one bucket together."""

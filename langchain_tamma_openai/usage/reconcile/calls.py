@@ -20,6 +20,8 @@ from langchain_tamma_openai.wire.usage import TokenUsage
 
 _NEAR = timedelta(minutes=10)
 _DAY = timedelta(days=1)
+_MEANINGLESS = 3
+"""An id that so many calls have names none of them."""
 
 
 class CallMatch:
@@ -320,7 +322,7 @@ class _Pairs:
 
     def is_twice(self, call: LedgerCall) -> bool:
         """Whether the ledger has another call with the same id."""
-        return any(self._names[name] > 1 for name in call.ids)
+        return any(1 < self._names[name] < _MEANINGLESS for name in call.ids)
 
     def rounding(self) -> Rounding:
         """Look at how the amounts of calls that agree otherwise are rounded."""
@@ -330,34 +332,39 @@ class _Pairs:
         return Rounding((billed for billed, _ in known), known, smallest)
 
     def _by_id(self, rows: Sequence[Row]) -> None:
-        by_id: dict[str, LedgerCall] = {}
+        by_id: dict[str, list[LedgerCall]] = defaultdict(list)
         runs: dict[str, list[LedgerCall]] = defaultdict(list)
         for call in self._calls:
             runs[str(call.run_id)].append(call)
             for name in call.ids:
-                by_id.setdefault(name, call)
+                if self._names[name] < _MEANINGLESS:
+                    by_id[name].append(call)
         partners: dict[str, LedgerCall] = {}
         for row in rows:
-            names = [name for name in row.ids if name in by_id or name in runs]
-            run = next((name for name in names if name in runs), None)
+            run = next((name for name in row.ids if name in runs), None)
+            known = next((name for name in row.ids if name in by_id), None)
             if run is not None:
-                call = partners.setdefault(run, merged(runs[run]))
-                parts = runs[run]
-            elif names:
-                call = by_id[names[0]]
-                parts = [call]
+                partner = partners.setdefault(run, merged(runs[run]))
+                self._pair(row, [partner], runs[run])
+            elif known is not None:
+                self._pair(row, by_id[known])
             else:
                 self.unknown.append(row)
-                continue
-            if id(call) in self._taken:
-                self.repeated.append((row, call))
-            else:
-                self._taken.update((id(call), *map(id, parts)))
-                self.found.append((row, call))
+
+    def _pair(
+        self, row: Row, calls: Sequence[LedgerCall], parts: Sequence[LedgerCall] = ()
+    ) -> None:
+        """Pair a row with the first call of its id that has no row yet."""
+        call = next((each for each in calls if id(each) not in self._taken), None)
+        if call is None:
+            self.repeated.append((row, calls[0]))
+        else:
+            self._taken.update((id(call), *map(id, parts)))
+            self.found.append((row, call))
 
     def _by_likeness(self) -> None:
         """Pair rows and calls that cannot be told by an id, where all else is the same."""
-        is_open = not self.found or any(not row.ids for row in self.unknown)
+        is_open = not self.found or any(self._is_nameless(row) for row in self.unknown)
         shelves: dict[tuple[object, ...], list[LedgerCall]] = defaultdict(list)
         for call in sorted(self._calls, key=_began):
             if id(call) not in self._taken and (is_open or not call.ids):
@@ -371,6 +378,10 @@ class _Pairs:
             else:
                 self._taken.add(id(like))
                 self.found.append((row, like))
+
+    def _is_nameless(self, row: Row) -> bool:
+        """Whether a row has no id, or one that many calls have."""
+        return not row.ids or any(name in self._names for name in row.ids)
 
 
 def _began(call: LedgerCall) -> datetime:

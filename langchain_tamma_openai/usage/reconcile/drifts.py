@@ -27,10 +27,11 @@ def left_out(
         call: The call.
         start: First moment of its bucket; when it began, where there are none.
         end: First moment after it.
-        others: Calls that were billed; one with the same id makes this one a duplicate.
+        others: Calls that were billed; exactly one with the same id makes this one a
+            duplicate.
     """
     names = set(call.ids)
-    is_twice = any(names & set(other.ids) for other in others)
+    is_twice = sum(bool(names & set(other.ids)) for other in others) == 1
     detail = "its tokens are an estimate" if call.is_estimate else ""
     return Drift(
         DriftKind.DUPLICATE if is_twice else DriftKind.MISSING_AT_PROVIDER,

@@ -158,7 +158,11 @@ def _form(rows: Sequence[Row]) -> Form:
     """Tell calls from buckets: they have ids, or at least moments to the second."""
     if any(row.end is None and row.ids for row in rows):
         return "calls"
-    if not any(row.tokens is not None for row in rows) and any(row.usd is not None for row in rows):
+    usage = next((row for row in rows if row.tokens is not None), None)
+    costs = next((row for row in rows if row.tokens is None and row.usd is not None), None)
+    if usage is not None and costs is not None:
+        refuse(costs.place, f"it holds costs, and {usage.place} usage; compare one after the other")
+    if costs is not None:
         return "costs"
     is_bucket = any(row.end is not None or row.requests is not None for row in rows)
     moments = [row.start for row in rows if row.start is not None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -19,10 +19,12 @@ from langchain_tamma_openai.usage.reconcile.result import Drift, DriftKind, Reco
 from langchain_tamma_openai.usage.reconcile.spans import span_of
 
 if TYPE_CHECKING:
+    from langchain_tamma_openai.usage.record import UsageRecord
     from langchain_tamma_openai.usage.tracker import UsageTracker
 
 _MARGIN = timedelta(hours=6)
 """A call may have begun so long before the provider counted it."""
+_STEP = 1000
 _PARTIAL = "the file says that more pages follow: calls on those are missing here"
 
 
@@ -35,22 +37,27 @@ def reconcile(
     project: str | None = None,
     prices: CostCalculator | None = None,
     other_services: bool = True,
+    progress: Callable[[int], None] | None = None,
 ) -> Reconciliation:
     """Hold a provider's file against the ledger.
 
     The attempts of the ledger are compared, not its runs: the provider bills retries, too. A file
     with ids is compared call by call, one with tokens by bucket, model and tier, one with amounts
-    by bucket and model. Aliases and dated names of a model are the same; calls that were under way
-    when a bucket ended may be in either; rounded amounts are equal within their last digit.
+    by bucket, model and kind of token. Aliases and dated names of a model are the same; calls that
+    were under way when a bucket ended may be in either; rounded amounts are equal within their
+    last digit. Days between the first and the last of the file that it leaves out count as days
+    without usage.
 
     Args:
         tracker: The ledger.
-        source: The file: a path, an open text stream, or what `json.load` gives.
+        source: The file: a path, an open text stream, or what `json.load` gives; or a list of
+            them, such as the pages of one export.
         start: Only what the provider counts from this moment on; UTC.
         end: Only what it counts before this moment.
-        project: Only this project of the file, by id.
+        project: Only this project of the file, by id or name.
         prices: Prices of your own; the built-in ones when left out.
         other_services: Whether fees that are not for tokens count as drifts.
+        progress: Told now and then how many runs of the ledger were read.
 
     Raises:
         InvalidParameterError: The file is none of the known forms.
@@ -63,7 +70,7 @@ def reconcile(
     rows = [row for row in export.rows if _is_inside(row, start, end)]
     first, last = _range(rows, start, end)
     pricer = Pricer(prices or CostCalculator())
-    calls = _calls(tracker, first, last, export)
+    calls = _calls(tracker, first, last, export, progress)
     match = _MATCHES[export.form](rows, calls, pricer, start, end)
     drifts = list(match.drifts())
     if not other_services:
@@ -103,14 +110,28 @@ def _range(
 
 
 def _calls(
-    tracker: UsageTracker, first: datetime | None, last: datetime | None, export: Export
+    tracker: UsageTracker,
+    first: datetime | None,
+    last: datetime | None,
+    export: Export,
+    progress: Callable[[int], None] | None,
 ) -> Iterator[LedgerCall]:
     """Give the calls that the file may be about."""
     # A list of calls tells when each was answered, or begun, or even rounded to its day.
     margin = timedelta(days=1) if export.form == "calls" else _MARGIN
     start = None if first is None else first - margin
     end = None if last is None else last + margin
-    return billed_calls(tracker.records(start=start, end=end))
+    records: Iterable[UsageRecord] = tracker.records(start=start, end=end)
+    return billed_calls(records if progress is None else _counted(records, progress))
+
+
+def _counted(
+    records: Iterable[UsageRecord], progress: Callable[[int], None]
+) -> Iterator[UsageRecord]:
+    for number, record in enumerate(records):
+        if number % _STEP == 0:
+            progress(number)
+        yield record
 
 
 def _ledger_usd(calls: Iterable[LedgerCall]) -> Decimal:
@@ -118,11 +139,12 @@ def _ledger_usd(calls: Iterable[LedgerCall]) -> Decimal:
 
 
 def _provider_usd(
-    form: str, rows: Iterable[Row], calls: Iterable[LedgerCall], drifts: Iterable[Drift]
+    form: str, rows: Sequence[Row], calls: Iterable[LedgerCall], drifts: Iterable[Drift]
 ) -> Decimal:
     """Add the provider's amounts up; where it gives none, what its tokens cost."""
-    if form == "costs":
-        return sum_exactly(row.usd for row in rows if row.usd is not None)
+    billed = [row.usd for row in rows if row.usd is not None]
+    if form == "costs" or len(billed) == sum(row.tokens is not None for row in rows):
+        return sum_exactly(billed)
     known = (drift.difference_usd for drift in drifts)
     return sum_exactly([_ledger_usd(calls), *(usd for usd in known if usd is not None)])
 

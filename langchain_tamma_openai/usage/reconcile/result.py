@@ -145,7 +145,7 @@ class Drift:
         return _CAUSES[self.kind][1]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Reconciliation:
     """The comparison of a provider's file with a ledger.
 
@@ -169,6 +169,17 @@ class Reconciliation:
     start: datetime | None = None
     end: datetime | None = None
     notes: tuple[str, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        """Say in a few words what was found."""
+        from langchain_tamma_openai.usage.reconcile.shown import reconciliation_text
+
+        return reconciliation_text(self)
+
+    def _repr_html_(self) -> str:
+        from langchain_tamma_openai.usage.reconcile.shown import reconciliation_html
+
+        return reconciliation_html(self)
 
     @property
     def agrees(self) -> bool:

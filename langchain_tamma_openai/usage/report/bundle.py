@@ -69,7 +69,9 @@ def prepared() -> Iterator[None]:
     if kept is None or not sys.executable or _read(kept) is not None:
         yield
         return
-    program = f"import sys, vl_convert; sys.stdout.write(vl_convert.javascript_bundle({_SNIPPET!r}))"
+    program = (
+        f"import sys, vl_convert; sys.stdout.write(vl_convert.javascript_bundle({_SNIPPET!r}))"
+    )
     child = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )

@@ -32,7 +32,6 @@ WIDTH_RULES: Final[Mapping[str, Callable[[int], float]]] = {
     _COLUMNS: lambda width: max(1, width // 150),
 }
 """The rules by which a chart depends on its width, for drawings whose width is known before."""
-_FIT_WIDTH: Final[Spec] = {"type": "fit-x", "contains": "padding"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +143,7 @@ def ranked_bars(points: Sequence[Point], series: Sequence[Series], axis: Axis) -
     """
     return {
         **_base(points),
-        "height": {"step": _ROW_PX},
-        "autosize": _FIT_WIDTH,
+        "height": _ROW_PX * max(len(series), 1),
         "mark": {"type": "bar", "aria": False, "cornerRadiusEnd": 2, "height": {"band": 0.72}},
         "encoding": {
             "x": _value(axis),
@@ -176,8 +174,7 @@ def ranges(
     return {
         **spec,
         "data": {"values": values},
-        "height": {"step": _ROW_PX + 6},
-        "autosize": _FIT_WIDTH,
+        "height": (_ROW_PX + 6) * len(set(rows)),
         "encoding": {"y": row},
         "layer": [
             {
@@ -228,7 +225,7 @@ def burn_down(
         "field": "t",
         "type": "temporal",
         "title": None,
-        "scale": {"type": "utc", "domain": [start, end]},
+        "scale": {"type": "utc", "nice": False},
         "axis": {"format": _TIME_FORMATS[step], "tickCount": {"expr": _TICKS}},
     }
     tooltip = [_moment(step), {"field": "shown", "title": "left"}]
@@ -266,9 +263,10 @@ def burn_down(
             "encoding": {"x": time, "y": value, "tooltip": tooltip},
         },
         {
-            "data": {"values": [{"value": 0}]},
+            # From end to end, so that the axis shows the whole window.
+            "data": {"values": [{"t": start, "t2": end, "value": 0}]},
             "mark": {"type": "rule", "aria": False, "color": {"expr": "strong"}},
-            "encoding": {"y": value},
+            "encoding": {"x": time, "x2": {"field": "t2"}, "y": value},
         },
         {
             "data": {"values": [{"t": now}]},

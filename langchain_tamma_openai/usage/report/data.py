@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -118,7 +118,7 @@ class UsageReport:
             ConfigurationError: `vl-convert-python` is missing (extra `report`).
             InvalidParameterError: There is no such format.
         """
-        writers = {
+        writers: dict[str, Callable[[], str | bytes]] = {
             "html": self.html,
             "md": self.markdown,
             "svg": self.svg,

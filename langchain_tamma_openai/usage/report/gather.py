@@ -5,44 +5,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Literal, Unpack, cast, overload
+from typing import TYPE_CHECKING, Literal, Unpack, overload
 
 from langchain_tamma_openai.checks import shown
 from langchain_tamma_openai.errors import InvalidParameterError
 from langchain_tamma_openai.pricing import default_calculator
 from langchain_tamma_openai.usage.budget_windows import (
     BudgetWindow,
-    Span,
     check_window,
-    span_at,
-    window_name,
 )
 from langchain_tamma_openai.usage.filters import RecordFilter, RecordFilters
-from langchain_tamma_openai.usage.report.burn_down import (
-    FITTED_STEPS,
-    LENGTHS,
-    BurnDown,
-    Spending,
-    Step,
-    forecast,
-)
+from langchain_tamma_openai.usage.report.burn_down import BurnDown
 from langchain_tamma_openai.usage.report.data import FORMATS, ReportFormat, UsageReport
 from langchain_tamma_openai.usage.report.figures import LedgerFigures, ReportPlan, TimeStep
 from langchain_tamma_openai.usage.report.savings import cache_savings
-from langchain_tamma_openai.usage.report.wording import clean, step_start
-from langchain_tamma_openai.usage.summary import UsageGroup
+from langchain_tamma_openai.usage.report.wording import clean
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.pricing import CostCalculator
     from langchain_tamma_openai.usage.tracker import UsageTracker
 
 MAX_TOP = 50
-_MAX_POINTS = 2000
-_HOURLY_UP_TO = timedelta(days=3)
 _STEPS = ("hour", "day", "month")
-_MICROSECOND = timedelta(microseconds=1)
 _NAMES = {
     "user_id": "user",
     "organization_id": "organization",
@@ -219,7 +205,7 @@ def gather(
         filters=_shown_filters(wanted),
         figures=figures,
         savings=cache_savings(figures.cache_use, options.calculator or default_calculator()),
-        budget=_budget(tracker, options, filters, wanted, figures, now),
+        budget=_budget(tracker, options, filters, figures, now),
         top=options.top,
     )
 
@@ -272,84 +258,13 @@ def _budget(
     tracker: UsageTracker,
     options: ReportOptions,
     filters: Mapping[str, object],
-    wanted: RecordFilter,
     figures: LedgerFigures,
     now: datetime,
 ) -> BurnDown | None:
-    """Read the spending of a budget's window, and of the steps before it that a trend needs."""
     if options.budget_usd is None:
         return None
-    as_of = min(now, wanted.end) if wanted.end else now
-    window = _window(options.budget_window, as_of, figures)
-    is_current = window.ends_at is None or as_of <= window.ends_at
-    if not is_current and window.ends_at is not None:
-        as_of = window.ends_at
-    starts_at = cast("datetime", window.starts_at)
-    ends_at = window.ends_at or as_of + max(as_of - starts_at, timedelta(days=7))
-    step: Step = "hour" if ends_at - starts_at <= _HOURLY_UP_TO else "day"
-    first = _floor(as_of, step) - FITTED_STEPS[step] * LENGTHS[step]
-    fields = {name: value for name, value in filters.items() if name not in {"start", "end"}}
-    groups = tracker.summary(
-        min(first, starts_at), as_of, group_by=step, **cast("RecordFilters", fields)
-    ).groups
-    in_window = tracker.summary(starts_at, as_of, group_by=step, **cast("RecordFilters", fields))
-    spent = _by_step(in_window.groups, step, starts_at, as_of)
-    history = _complete(groups, step, max(first, _first_run(groups, first)), as_of)
-    return BurnDown(
-        limit_usd=options.budget_usd,
-        window=window_name(options.budget_window),
-        step=step,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        as_of=as_of,
-        spent=spent,
-        forecast=forecast(history, in_window.known_total_usd, step, as_of, ends_at),
-        fitted_steps=len(history),
-        unpriced_requests=in_window.unpriced_requests,
-        is_current=is_current,
+    from langchain_tamma_openai.usage.report.budget_reading import BudgetReader
+
+    return BudgetReader(tracker, filters, options.budget_window).read(
+        options.budget_usd, figures, now
     )
-
-
-def _window(window: BudgetWindow, as_of: datetime, figures: LedgerFigures) -> Span:
-    """Find the window of a moment, or the last with any runs where it has none."""
-    if window is None:
-        first = figures.first or as_of
-        return Span(_floor(min(first, as_of), "day"), None)
-    found = span_at(window, (as_of - _MICROSECOND).timestamp())
-    last = figures.last
-    if last is None or found.starts_at is None or last >= found.starts_at:
-        return found
-    return span_at(window, last.timestamp())
-
-
-def _by_step(
-    groups: tuple[UsageGroup, ...], step: Step, start: datetime, end: datetime
-) -> tuple[Spending, ...]:
-    """Give the spending of each step of a range, also of those in which nothing ran."""
-    costs = {str(group.key[step]): group.known_total_usd for group in groups}
-    length = LENGTHS[step]
-    at = _floor(start, step)
-    found = {at + length * place: Decimal(0) for place in range(_count(at, end, length))}
-    found |= {step_start(label): usd for label, usd in costs.items()}
-    return tuple(Spending(moment, found[moment]) for moment in sorted(found))
-
-
-def _count(start: datetime, end: datetime, length: timedelta) -> int:
-    return min(max(-((start - end) // length), 0), _MAX_POINTS)
-
-
-def _complete(
-    groups: tuple[UsageGroup, ...], step: Step, start: datetime, as_of: datetime
-) -> tuple[Spending, ...]:
-    end = _floor(as_of, step)
-    return tuple(s for s in _by_step(groups, step, start, end) if start <= s.starts_at < end)
-
-
-def _first_run(groups: tuple[UsageGroup, ...], default: datetime) -> datetime:
-    starts = [step_start(next(iter(group.key.values())) or "") for group in groups]
-    return min(starts, default=default)
-
-
-def _floor(at: datetime, step: Step) -> datetime:
-    whole = at.replace(minute=0, second=0, microsecond=0)
-    return whole if step == "hour" else whole.replace(hour=0)

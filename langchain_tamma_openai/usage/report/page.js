@@ -38,9 +38,12 @@
     const theme = held.themes[isDark() ? "dark" : "light"];
     const spec = { ...held.charts[id], params: theme.params };
     drawn.get(id)?.finalize();
-    drawn.set(id, await vegaEmbed(place, spec, {
+    const found = await vegaEmbed(place, spec, {
       actions: false, ast: true, config: theme.config, defaultStyle: false, renderer: "svg", tooltip: showTip,
-    }));
+    });
+    drawn.set(id, found);
+    // Columns of the legend follow from the width, which is known after a first layout.
+    await found.view.resize().runAsync();
     // The chart is one image to those who do not see it; the table behind it has the numbers.
     place.querySelector("svg")?.setAttribute("aria-hidden", "true");
   }
@@ -63,6 +66,11 @@
     drawAll();
   });
   prefersDark.addEventListener("change", () => { if (mode === "auto") drawAll(); });
+  let waiting = 0;
+  addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => { for (const { view } of drawn.values()) view.resize().runAsync(); }, 150);
+  });
   addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 
   // Live pages only: parts and charts that changed are put in place, the others stay untouched.

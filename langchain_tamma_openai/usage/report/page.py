@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -141,7 +142,7 @@ def _body(report: UsageReport, sections: list[Section], title: str, *, is_live: 
         '<details class="totals"><summary>All totals, exactly</summary>'
         f'<div id="totals">{parts["totals"]}</div></details>\n'
         f'<main class="sections" id="main">{shown}{"" if has_runs else nothing}</main>\n'
-        "<noscript><p>The charts need JavaScript; the tables hold the same numbers.</p></noscript>\n"
+        "<noscript><p>The charts need JavaScript; the tables hold their numbers.</p></noscript>\n"
         f"<footer>langchain-tamma-openai {escape(__version__)}. Costs are exact sums of known "
         "prices in US dollars; times are UTC.</footer>\n</div>\n"
         '<div class="tip" id="tip" hidden></div>'
@@ -174,9 +175,14 @@ def _tiles(report: UsageReport) -> str:
     return "".join(
         f'<div class="tile"><dt>{escape(tile.title)}</dt>'
         f'<dd class="value" data-figure="{tile.name}" data-value="{escape(tile.exact)}">'
-        f'{escape(tile.value)}</dd><dd class="note">{escape(tile.note)}</dd></div>'
+        f'{_joined(tile.value)}</dd><dd class="note">{_joined(tile.note)}</dd></div>'
         for tile in tiles(report)
     )
+
+
+def _joined(text: str) -> str:
+    """Keep a number and its unit on one line."""
+    return re.sub(r"(?<=\d) (?=%|s\b)", "&nbsp;", escape(text))
 
 
 def _table(table: Table, caption: str) -> str:

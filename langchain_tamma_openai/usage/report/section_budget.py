@@ -69,19 +69,17 @@ def _outlook(budget: BurnDown) -> list[str]:
     last = budget.forecast[-1]
     margin = f" ({short_usd(last.low_usd)} to {short_usd(last.high_usd)})"
     has_band = last.high_usd > last.low_usd
-    said = [
-        f"If things go on like this, about {short_usd(last.expected_usd)}"
-        f"{margin if has_band else ''} will be spent by {moment(last.at)}"
-    ]
+    about = f"about {short_usd(last.expected_usd)}{margin if has_band else ''}"
+    said = f"If things go on like this, {about} will be spent by {moment(last.at)}"
     expected = budget.used_up_at("expected_usd")
     soonest = budget.used_up_at("high_usd")
     if expected is not None:
-        said[0] += f"; the budget is used up around {moment(expected)}."
+        said += f"; the budget is used up around {moment(expected)}."
     elif soonest is not None:
-        said[0] += f"; at worst the budget is used up around {moment(soonest)}."
+        said += f"; at worst the budget is used up around {moment(soonest)}."
     else:
-        said[0] += "; the budget is enough."
-    return said
+        said += "; the budget is enough."
+    return [said]
 
 
 def _note(budget: BurnDown) -> str:
@@ -93,8 +91,8 @@ def _note(budget: BurnDown) -> str:
     if budget.fitted_steps < _TREND_STEPS:
         return f"The forecast is the mean of {steps}; a trend needs {_TREND_STEPS} of them."
     return (
-        f"The forecast is a straight line by least squares through the spending of {steps} (at most "
-        f"{FITTED_STEPS[budget.step]}), never below 0. The band is the 80 % prediction interval "
+        f"The forecast is a straight line by least squares through the spending of {steps} (at "
+        f"most {FITTED_STEPS[budget.step]}), never below 0. The band is the 80 % prediction interval "
         f"of the sum, from how these {budget.step}s scatter around the line."
     )
 

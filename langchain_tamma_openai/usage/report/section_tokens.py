@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from langchain_tamma_openai.usage.report.charts import Axis, Point, Series, lines, stacked_bars
-from langchain_tamma_openai.usage.report.sections import Section, Table
+from langchain_tamma_openai.usage.report.sections import Cell, Section, Table
 from langchain_tamma_openai.usage.report.theme import Spec
 from langchain_tamma_openai.usage.report.wording import (
     share,
@@ -159,7 +159,7 @@ def _cells(figures: UsageFigures) -> tuple[int, ...]:
 
 def _cache_table(report: UsageReport) -> Table:
     figures = report.figures
-    rows = [
+    rows: list[tuple[Cell, ...]] = [
         (
             time,
             used.input_tokens,

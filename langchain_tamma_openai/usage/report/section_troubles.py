@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from langchain_tamma_openai.usage.report.charts import Axis, Point, Series, stacked_bars
 from langchain_tamma_openai.usage.report.figures import Trouble
-from langchain_tamma_openai.usage.report.sections import Section, Table
+from langchain_tamma_openai.usage.report.sections import Cell, Section, Table
 from langchain_tamma_openai.usage.report.theme import MAX_SERIES, OTHERS_PLACE
 from langchain_tamma_openai.usage.report.wording import clean, share, step_start
 
@@ -104,7 +104,7 @@ def _matrix(step: str, kinds: list[str], failed: list[Trouble]) -> Table:
     for trouble in failed:
         cells[trouble.time, _kind(trouble)] += trouble.requests
     times = sorted({trouble.time for trouble in failed})
-    rows = [
+    rows: list[tuple[Cell, ...]] = [
         (time, *(cells[time, kind] for kind in kinds), sum(cells[time, kind] for kind in kinds))
         for time in times
     ]

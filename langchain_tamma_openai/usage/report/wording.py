@@ -17,6 +17,8 @@ _CENT = Decimal("0.01")
 _SMALL_DIGITS = 3
 _LOW_PERCENT, _HIGH_PERCENT = 10, 99
 _LONG_S = 10
+_THOUSAND = 999.5
+_ROUNDS_UP = 0.9995
 _UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 _NO_VALUE = "(none)"
 
@@ -56,10 +58,9 @@ def short_count(number: int) -> str:
         number: Tokens, for example.
     """
     for size, unit in _UNITS:
-        if abs(number) >= size:
-            return (
-                f"{number / size:.3g}{unit}" if number < 1000 * size else f"{number // size}{unit}"
-            )
+        if abs(number) >= size * _ROUNDS_UP:
+            value = number / size
+            return f"{value:.3g}{unit}" if abs(value) < _THOUSAND else f"{value:,.0f}{unit}"
     return f"{number:,}"
 
 

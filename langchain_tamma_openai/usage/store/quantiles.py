@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, func, literal, literal_column, select
 
 from langchain_tamma_openai.usage.report.figures import QUANTILES, Quantiles, Times, TimeStep, ranks
 from langchain_tamma_openai.usage.store.queries import (
@@ -21,7 +21,8 @@ from langchain_tamma_openai.usage.store.queries import (
 )
 from langchain_tamma_openai.usage.store.schema import LedgerTables
 
-_FIRST, _SECOND = literal_column("1"), literal_column("2")
+_FIRST: ColumnElement[Any] = literal_column("1")
+_SECOND: ColumnElement[Any] = literal_column("2")
 _SHARES: ColumnElement[Any] = literal_column(f"ARRAY[{', '.join(map(str, QUANTILES))}]")
 _FETCHED_ROWS = 5000
 
@@ -61,7 +62,7 @@ class TimesQuery:
         """
         if self._has_percentiles:
             found = [
-                {row[0]: Quantiles(int(row[1]), tuple(map(int, row[2]))) for row in rows}
+                {key: Quantiles(int(count), tuple(map(int, us))) for key, count, us in rows}
                 for rows in self._percentiles(connection, measure)
             ]
         else:
@@ -72,7 +73,7 @@ class TimesQuery:
         ordered = dict(sorted(by_model.items(), key=lambda item: item[0] or ""))
         return Times(next(iter(overall.values()), None), by_time, ordered)
 
-    def _percentiles(self, connection: Connection, measure: str) -> list[Sequence[Row[Any]]]:
+    def _percentiles(self, connection: Connection, measure: str) -> list[Sequence[Any]]:
         column = self._runs.c[measure]
         values = func.percentile_disc(_SHARES).within_group(column)
         chosen = [
@@ -103,7 +104,7 @@ class TimesQuery:
         return chosen.where(*self._conditions, ~self._runs.c.cache_hit, column.is_not(None))
 
 
-def _plain_rows(connection: Connection, chosen: Select[Any]) -> Iterator[list[tuple[int, ...]]]:
+def _plain_rows(connection: Connection, chosen: Select[Any]) -> Iterator[Sequence[tuple[int, ...]]]:
     """Give rows as the driver does: there may be millions, and nothing of theirs is to convert."""
     result = connection.execute(chosen)
     cursor = result.cursor

@@ -149,7 +149,8 @@ class ReportReader:
     def _troubles(self, step: TimeStep) -> tuple[Trouble, ...]:
         runs = self._tables.runs.c
         repeated = runs.attempts > 1
-        zero, one = literal_column("0"), literal_column("1")
+        zero: ColumnElement[int] = literal_column("0")
+        one: ColumnElement[int] = literal_column("1")
         chosen = (
             select(
                 time_column(self._tables, step),

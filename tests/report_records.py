@@ -38,7 +38,7 @@ def varied_records(
     step = timedelta(days=days) / max(number, 1)
     for index in range(number):
         busy = 1 + math.sin(index / max(number, 1) * days * 2 * math.pi / 7) / 2
-        yield _record(rng, index, first + step * index, busy)
+        yield _record(rng, seed << 32 | index, first + step * index, busy)
 
 
 def _record(rng: random.Random, index: int, started_at: datetime, busy: float) -> UsageRecord:
