@@ -146,6 +146,20 @@ class ModelUsageHandler(UsageCallbackHandler):
         }
         self._start(manager.run_id, given)
 
+    def on_llm_new_token(
+        self, token: str | list[Any] = "", *, run_id: UUID, **_kwargs: Any
+    ) -> None:
+        """Note when the first chunk came; what is in the others stands in the run's log."""
+        del token
+        run = None if self._book is None else self._book.find(run_id)
+        if run is not None and run.first_token_s is None:
+            run.first_token_s = time.perf_counter()
+
+    def on_stream_event(self, event: Any, *, run_id: UUID, **_kwargs: Any) -> None:
+        """Note when the first piece came, in LangChain's newer form."""
+        del event
+        self.on_llm_new_token(run_id=run_id)
+
     def root_of(self, parent_run_id: UUID) -> UUID | None:
         """Find the outermost run known around a run.
 
