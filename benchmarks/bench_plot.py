@@ -65,9 +65,7 @@ def _chart(rows: list[dict[str, object]], names: Sequence[str]) -> alt.LayerChar
     styled: alt.LayerChart = (
         chart.configure(background="transparent")
         .configure_view(stroke=None)
-        .configure_axis(
-            **grey, domainColor=_GREY, gridOpacity=0.25, gridColor=_GREY, labelLimit=320
-        )
+        .configure_axis(**grey, gridOpacity=0.25, labelLimit=320)
         .configure_legend(labelColor=_GREY, orient="top")
     )
     return styled

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import Final
 
 from bench_results import Results, Series
-from bench_tables import Rows, tables
+from bench_tables import LABELS, Rows, tables
 from bench_targets import verdicts
 
 from langchain_tamma_openai._version import __version__
@@ -21,10 +21,21 @@ PACKAGES: Final = ("langchain-openai", "openai", "langchain-core", "tiktoken")
 def text_report(results: Results) -> str:
     """Lay out tables, what was left out, and a line per target."""
     parts = ["\n".join(_aligned(rows)) for rows in tables(results)]
+    if failures := _failures(results):
+        parts.append("\n".join(["failed, and left out", *failures]))
     lines = [str(verdict) for verdict in verdicts(results)]
     if lines:
         parts.append("\n".join(["targets (ratio of medians of this run)", *lines]))
     return "\n\n".join(parts)
+
+
+def _failures(results: Results) -> list[str]:
+    return [
+        f"{case.title}, {LABELS[name]}: {failure}"
+        for case, series in results.items()
+        for name, each in series.items()
+        for failure in each.failures
+    ]
 
 
 def _aligned(rows: Rows) -> list[str]:
@@ -69,6 +80,7 @@ def _series(series: Series) -> dict[str, object]:
         "median_cpu_ms": series.median("cpu"),
         "median_wall_ms": series.median("wall"),
         "median_peak_mb": series.median("peak"),
+        "failures": series.failures,
         "spread_cpu_percent": series.spread_percent(),
         "cpu_ms": series.cpu_ms,
         "wall_ms": series.wall_ms,

@@ -22,18 +22,23 @@ class Series:
         peak_mb: How much the peak of resident memory grew, in MB of 10^6 bytes; only of cases that
             have a process of their own.
         unsupported: Why the contestant does not take part.
+        failures: What went wrong in measurements that are left out.
     """
 
     cpu_ms: list[float] = field(default_factory=list)
     wall_ms: list[float] = field(default_factory=list)
     peak_mb: list[float] = field(default_factory=list)
     unsupported: str | None = None
+    failures: list[str] = field(default_factory=list)
 
     def add(self, line: str) -> None:
         """Take one line of a worker."""
         measured = json.loads(line)
         if reason := measured.get("unsupported"):
             self.unsupported = reason
+            return
+        if failure := measured.get("failed"):
+            self.failures.append(failure)
             return
         self.cpu_ms.append(measured["cpu_s"] * 1000)
         self.wall_ms.append(measured["wall_s"] * 1000)

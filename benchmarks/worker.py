@@ -1,9 +1,9 @@
 """One contestant in one process: reads cases from its input, writes measurements to its output.
 
 A line in is `{"case": "stream", "repeat": 5}`; a line out is `{"cpu_s": ..., "wall_s": ...}`, per
-operation, or `{"unsupported": "why"}`. CPU time is that of the whole process, all threads, user and
-system. With a case among its arguments a worker measures that once, with the growth of its peak
-memory, and ends.
+operation, `{"unsupported": "why"}` or `{"failed": "how"}`. CPU time is that of the whole process,
+all threads, user and system. With a case among its arguments a worker measures that once, with the
+growth of its peak memory, and ends.
 """
 
 from __future__ import annotations
@@ -64,10 +64,11 @@ def _serve_cases(bench: Bench) -> None:
                 ready[name] = prepare(bench, name)
                 ready[name]()
                 bench.settle()
+            _print(measure(ready[name], order["repeat"], bench.settle))
         except UnsupportedError as reason:
             _print({"unsupported": str(reason)})
-        else:
-            _print(measure(ready[name], order["repeat"], bench.settle))
+        except Exception as error:  # noqa: BLE001 - one that fails must not end an hour's run
+            _print({"failed": f"{type(error).__name__}: {error}"[:200]})
 
 
 def _print(line: object) -> None:

@@ -10,6 +10,9 @@ PROMPT: Final = "Say something long about tokens."
 MODEL: Final = "gpt-6-luna"
 API_KEY: Final = "sk-benchmark-key-that-is-never-checked"
 
+TIMEOUT_S: Final = 600.0
+"""Everyone's: a thousand calls at once on a busy machine may wait for longer than the default."""
+
 Api = Literal["completions", "responses"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from libraries import API_KEY, MODEL
+from libraries import API_KEY, MODEL, TIMEOUT_S
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
@@ -36,5 +36,9 @@ def _model(base_url: str, name: str, *, uses_responses: bool | None = None) -> C
 
     key = SecretStr(API_KEY)
     if uses_responses:
-        return ChatOpenAI(model=name, api_key=key, base_url=base_url, use_responses_api=True)
-    return ChatOpenAI(model=name, api_key=key, base_url=base_url, stream_usage=True)
+        return ChatOpenAI(
+            model=name, api_key=key, base_url=base_url, timeout=TIMEOUT_S, use_responses_api=True
+        )
+    return ChatOpenAI(
+        model=name, api_key=key, base_url=base_url, timeout=TIMEOUT_S, stream_usage=True
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from libraries import API_KEY, MODEL
+from libraries import API_KEY, MODEL, TIMEOUT_S
 from libraries.langchain_client import LangChainClient
 from libraries.tamma import load
 
@@ -120,7 +120,7 @@ class _Featured(LangChainClient):
     def __init__(self, setup: _Setup, base_url: str) -> None:
         from langchain_tamma_openai import ChatTammaOpenAI
 
-        given = {**setup.arguments, "callbacks": setup.callbacks or None}
+        given = {"callbacks": setup.callbacks or None, "timeout": TIMEOUT_S, **setup.arguments}
         super().__init__(ChatTammaOpenAI(model=MODEL, api_key=API_KEY, base_url=base_url, **given))
         self._setup = setup
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, cast
 
-from libraries import API_KEY, MODEL, UnsupportedError
+from libraries import API_KEY, MODEL, TIMEOUT_S, UnsupportedError
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -38,6 +38,7 @@ def _model(base_url: str) -> BaseChatModel:
         model=f"openai/{MODEL}",
         api_key=API_KEY,
         api_base=base_url,
+        request_timeout=TIMEOUT_S,
         stream_options={"include_usage": True},
     )
     return cast("BaseChatModel", made)

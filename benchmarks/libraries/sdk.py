@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from libraries import API_KEY
+from libraries import API_KEY, TIMEOUT_S
 
 if TYPE_CHECKING:
     from libraries import Api, Client
@@ -29,8 +29,8 @@ def connect(base_url: str, api: Api) -> Client:
     from openai import AsyncOpenAI, OpenAI
 
     pair = (
-        OpenAI(api_key=API_KEY, base_url=base_url),
-        AsyncOpenAI(api_key=API_KEY, base_url=base_url),
+        OpenAI(api_key=API_KEY, base_url=base_url, timeout=TIMEOUT_S),
+        AsyncOpenAI(api_key=API_KEY, base_url=base_url, timeout=TIMEOUT_S),
     )
     if api == "responses":
         from libraries.sdk_responses import SdkResponsesClient

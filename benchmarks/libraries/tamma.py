@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from libraries import API_KEY, MODEL
+from libraries import API_KEY, MODEL, TIMEOUT_S
 
 if TYPE_CHECKING:
     from langchain_tamma_openai import ChatTammaOpenAI
@@ -34,6 +34,10 @@ def _model(base_url: str, name: str, *, uses_responses: bool | None = None) -> C
 
     if uses_responses:
         return ChatTammaOpenAI(
-            model=name, api_key=API_KEY, base_url=base_url, use_responses_api=True
+            model=name,
+            api_key=API_KEY,
+            base_url=base_url,
+            timeout=TIMEOUT_S,
+            use_responses_api=True,
         )
-    return ChatTammaOpenAI(model=name, api_key=API_KEY, base_url=base_url)
+    return ChatTammaOpenAI(model=name, api_key=API_KEY, base_url=base_url, timeout=TIMEOUT_S)

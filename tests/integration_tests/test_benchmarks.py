@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 RUN = Path(__file__).parent.parent.parent / "benchmarks" / "run.py"
 
@@ -46,3 +49,35 @@ def test_features_run_and_missed_targets_end_with_status_1() -> None:
     done = _run(*chosen, "--case", "features-invoke", "--target-check")
     assert done.returncode == (1 if "MISSED" in done.stdout else 0), done.stderr
     assert re.search(r"(met|MISSED) +\d+\.\d\d of 1\.10  plain call", done.stdout)
+
+
+PLOT = """
+import sys
+from pathlib import Path
+
+import pytest
+from bench_cases import CASES
+from bench_plot import write_plot
+from bench_results import Series
+results = {case: {name: Series() for name in case.contestants} for case in CASES}
+for series in results.values():
+    for number, each in enumerate(series.values()):
+        each.add('{"cpu_s": %d, "wall_s": 1}' % (number + 1))
+print(write_plot(results, Path(sys.argv[1])))
+"""
+
+
+def test_the_picture_shows_every_case_and_says_in_words_what_it_shows(tmp_path: Path) -> None:
+    pytest.importorskip("altair")
+    picture = tmp_path / "benchmarks.svg"
+    done = subprocess.run(  # noqa: S603 - fixed command
+        [sys.executable, "-c", PLOT, str(picture)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(RUN.parent)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "plain call 0.50; Responses plain call 0.50" in done.stdout
+    drawn = picture.read_text(encoding="utf-8")
+    assert all(text in drawn for text in ("ChatTammaOpenAI", "openai SDK", "1 MB of text counted"))
