@@ -10,6 +10,9 @@ from langchain_tamma_openai.cli import _options
 from langchain_tamma_openai.cli._errors import wrong_argument
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from langchain_tamma_openai import UsageRecord
     from langchain_tamma_openai.usage.filters import FieldFilters, RecordFilters
 
 _TIMES = "A date or time (UTC), `7d`, `12h`, `today`, `yesterday`, `month`."
@@ -34,6 +37,13 @@ Tags = Annotated[
 Status = Annotated[
     str | None,
     typer.Option("--status", metavar="HOW", help="ok, error, interrupted or cancelled."),
+]
+
+Metadata = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metadata", metavar="KEY=VALUE", help="Only runs with it in metadata. May be repeated."
+    ),
 ]
 
 _STATUSES = ("ok", "error", "interrupted", "cancelled")
@@ -84,3 +94,45 @@ def record_filters(start: str | None, end: str | None, fields: FieldFilters) -> 
     if first is not None and last is not None and last < first:
         raise wrong_argument("--end", end, "after --start")
     return {**fields, "start": first, "end": last}
+
+
+def with_metadata(
+    metadata: list[str] | None,
+) -> Callable[[Iterable[UsageRecord]], Iterable[UsageRecord]]:
+    """Make the filter by metadata, which goes through the records.
+
+    Args:
+        metadata: `KEY=VALUE`, as they were typed; all of them must be on a run. The value is text,
+            or JSON: `paying=true`, `floor=3`.
+
+    Returns:
+        A function that leaves out the other records.
+
+    Raises:
+        CommandError: One of them has no `=`.
+    """
+    wanted = dict(_pair(text) for text in metadata or ())
+
+    def matching(records: Iterable[UsageRecord]) -> Iterator[UsageRecord]:
+        for record in records:
+            if all(_is(record.metadata.get(key), value) for key, value in wanted.items()):
+                yield record
+
+    return matching if wanted else _all
+
+
+def _all(records: Iterable[UsageRecord]) -> Iterable[UsageRecord]:
+    return records
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not key or not separator:
+        raise wrong_argument("--metadata", text, "KEY=VALUE")
+    return key, value
+
+
+def _is(value: object, wanted: str) -> bool:
+    import json
+
+    return value == wanted or (value is not None and json.dumps(value) == wanted)

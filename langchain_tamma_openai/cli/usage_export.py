@@ -38,6 +38,7 @@ def command(
     organization_id: _filters.Organization = None,
     model: _filters.ServedModel = None,
     tag: _filters.Tags = None,
+    metadata: _filters.Metadata = None,
     status: _filters.Status = None,
     as_json: _options.Json = False,
 ) -> None:
@@ -49,16 +50,17 @@ def command(
     chosen = _format(target, form)
     fields = _filters.field_filters(user_id, organization_id, model, tag, status)
     filters = _filters.record_filters(start, end, fields)
+    matching = _filters.with_metadata(metadata)
     to_stdout = target is None or str(target) == "-"
     if to_stdout and chosen == "parquet" and sys.stdout.isatty():
         raise CommandError("parquet is not for a terminal: name a file")
     from langchain_tamma_openai.usage.export import export_records
 
     with _options.ledger(store) as tracker:
-        total = tracker.summary(**filters).total_runs
+        total = None if metadata else tracker.summary(**filters).total_runs
         with _output.progress("exporting", total) as shown:
             stream = cast("ExportTarget", sys.stdout.buffer if to_stdout else target)
-            records = tracker.records(**filters)
+            records = matching(tracker.records(**filters))
             number = export_records(records, chosen, stream, progress=shown.update)
     if not to_stdout:
         _tell(cast("Path", target), chosen, number, as_json=as_json)

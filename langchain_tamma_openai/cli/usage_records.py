@@ -23,6 +23,7 @@ def command(
     organization_id: _filters.Organization = None,
     model: _filters.ServedModel = None,
     tag: _filters.Tags = None,
+    metadata: _filters.Metadata = None,
     status: _filters.Status = None,
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", min=1, metavar="N", help="Only the first N.")
@@ -35,8 +36,9 @@ def command(
     """List runs in the order in which they began; with --json one JSON object a line."""
     fields = _filters.field_filters(user_id, organization_id, model, tag, status)
     filters = _filters.record_filters(start, end, fields)
+    matching = _filters.with_metadata(metadata)
     with _options.ledger(store) as tracker:
-        records = islice(tracker.records(**filters), limit)
+        records = islice(matching(tracker.records(**filters)), limit)
         if as_json:
             _print_json(records)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -10,6 +10,11 @@ from langchain_tamma_openai.cli import _filters, _options, _output
 from langchain_tamma_openai.cli._errors import wrong_argument
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from langchain_tamma_openai import UsageRecord
+    from langchain_tamma_openai.usage.filters import Moment
     from langchain_tamma_openai.usage.summary import UsageFigures, UsageSummary
 
 _NUMBERS = ("requests", "input", "cached", "output", "reasoning", "cost", "failed", "latency")
@@ -34,6 +39,7 @@ def command(
     organization_id: _filters.Organization = None,
     model: _filters.ServedModel = None,
     tag: _filters.Tags = None,
+    metadata: _filters.Metadata = None,
     status: _filters.Status = None,
     sort: Annotated[
         str, typer.Option("--sort", "-s", metavar="ORDER", help=f"{', '.join(_ORDERS)}.")
@@ -53,13 +59,28 @@ def command(
     fields = _filters.field_filters(user_id, organization_id, model, tag, status)
     filters = _filters.record_filters(start, end, fields)
     names = _names(by)
+    matching = _filters.with_metadata(metadata)
     with _options.ledger(store) as tracker:
-        summary = tracker.summary(group_by=names, **filters)
+        if metadata:
+            span = (filters.get("start"), filters.get("end"))
+            summary = _summed(matching(tracker.records(**filters)), names, span)
+        else:
+            summary = tracker.summary(group_by=names, **filters)
     groups = _ordered(summary, sort)[: top or None]
     if as_json:
         _output.print_json(_as_json(summary, groups))
     else:
         _print(summary, groups)
+
+
+def _summed(
+    records: Iterable[UsageRecord],
+    names: tuple[str, ...],
+    span: tuple[Moment | None, Moment | None],
+) -> UsageSummary:
+    from langchain_tamma_openai.usage.summary import summarize
+
+    return summarize(records, names, cast("tuple[datetime | None, datetime | None]", span))
 
 
 def _names(by: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import typer
 from langchain_tamma_openai.cli import _filters, _options, _output, _runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from uuid import UUID
 
     from langchain_tamma_openai import UsageRecord, UsageTracker
@@ -40,6 +40,7 @@ def command(
     organization_id: _filters.Organization = None,
     model: _filters.ServedModel = None,
     tag: _filters.Tags = None,
+    metadata: _filters.Metadata = None,
     status: _filters.Status = None,
     attempts: Annotated[
         bool, typer.Option("--attempts", "-a", help="A line for each HTTP attempt as well.")
@@ -48,39 +49,56 @@ def command(
 ) -> None:
     """Show the last runs; with --follow also those that end from now on."""
     fields = _filters.field_filters(user_id, organization_id, model, tag, status)
+    matching = _filters.with_metadata(metadata)
     with _options.ledger(store) as tracker:
-        last = _last(tracker, fields, max(number, 1))
+        reader = _Reader(tracker, fields, matching)
+        last = _last(reader, max(number, 1))
         if not as_json:
             print(_runs.HEAD)
         for record in [*last][len(last) - min(number, len(last)) :]:
             _show(record, attempts=attempts, as_json=as_json)
         if follow:
-            for record in _following(tracker, fields, last, interval_s):
+            for record in _following(reader, last, interval_s):
                 _show(record, attempts=attempts, as_json=as_json)
 
 
-def _last(tracker: UsageTracker, fields: FieldFilters, number: int) -> deque[UsageRecord]:
+class _Reader:
+    """Reads the runs that are meant."""
+
+    def __init__(
+        self,
+        tracker: UsageTracker,
+        fields: FieldFilters,
+        matching: Callable[[Iterable[UsageRecord]], Iterable[UsageRecord]],
+    ) -> None:
+        self._tracker = tracker
+        self._fields = fields
+        self._matching = matching
+
+    def since(self, start: datetime | None) -> Iterable[UsageRecord]:
+        return self._matching(self._tracker.records(**self._fields, start=start))
+
+
+def _last(reader: _Reader, number: int) -> deque[UsageRecord]:
     """Give the last runs, without reading a long ledger from its beginning where few suffice."""
     now = datetime.now(UTC)
     found: deque[UsageRecord] = deque()
     for start in (*(now - age for age in _AGES), None):
-        found = deque(tracker.records(**fields, start=start), maxlen=number)
+        found = deque(reader.since(start), maxlen=number)
         if len(found) == number:
             break
     return found
 
 
 def _following(
-    tracker: UsageTracker, fields: FieldFilters, last: deque[UsageRecord], interval_s: float
+    reader: _Reader, last: deque[UsageRecord], interval_s: float
 ) -> Iterator[UsageRecord]:
     """Give runs that were not there yet, for ever."""
     start = last[-1].started_at - _LONGEST_RUN if last else None
-    seen = {record.run_id for record in tracker.records(**fields, start=start)}
+    seen = {record.run_id for record in reader.since(start)}
     while True:
         time.sleep(interval_s)
-        found: dict[UUID, UsageRecord] = {
-            record.run_id: record for record in tracker.records(**fields, start=start)
-        }
+        found: dict[UUID, UsageRecord] = {record.run_id: record for record in reader.since(start)}
         yield from (record for run_id, record in found.items() if run_id not in seen)
         seen = set(found)
         if found:

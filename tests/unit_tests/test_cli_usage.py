@@ -33,6 +33,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                     user_id=f"u-{number % 2}",
                     organization_id="acme",
                     tags=("even",) if number % 2 == 0 else (),
+                    metadata={"team": "a=b" if number < 4 else "c", "floor": number % 3},
                     status=RunStatus.ERROR if number == 29 else RunStatus.OK,
                 )
             )
@@ -85,6 +86,29 @@ def test_filters_and_times_restrict(capsys: pytest.CaptureFixture[str]) -> None:
     assert _json(capsys, "summary", "--status", "error")["total"]["total_requests"] == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("team=a=b",), 4),
+        (("floor=2",), 10),
+        (("team=c", "floor=0"), 8),
+        (("team=none",), 0),
+        (("absent=1",), 0),
+    ],
+)
+def test_metadata_restricts_every_command(
+    words: tuple[str, ...], expected: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [part for word in words for part in ("--metadata", word)]
+    found = _json(capsys, "summary", "--by", "user_id", *options)
+    assert found["total"]["total_requests"] == expected
+    for command in (("records",), ("tail", "-n", "50")):
+        lines = _printed(capsys, *command, "--json", *options).splitlines()
+        assert len(lines) == expected
+    target = str(tmp_path / "out.csv")
+    assert _json(capsys, "export", target, *options)["records"] == expected
+
+
 def test_groups_can_be_ordered_and_cut(capsys: pytest.CaptureFixture[str]) -> None:
     found = _json(capsys, "summary", "--by", "day", "--sort", "cost", "--top", "2")
     assert [group["key"]["day"] for group in found["groups"]] == ["2026-03-30", "2026-03-29"]
@@ -100,6 +124,7 @@ def test_groups_can_be_ordered_and_cut(capsys: pytest.CaptureFixture[str]) -> No
         (("records", "--status", "fine"), "--status: got 'fine', must be ok, error"),
         (("export", "--format", "xls"), "--format: got 'xls', must be csv, json, jsonl, parquet"),
         (("summary", "--store", "memory"), "--store: got 'memory'"),
+        (("tail", "--metadata", "team"), "--metadata: got 'team', must be KEY=VALUE"),
     ],
 )
 def test_a_wrong_argument_is_named(

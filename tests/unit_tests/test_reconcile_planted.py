@@ -408,7 +408,7 @@ def test_cached_tokens_that_were_counted_fresh_are_a_mismatch(form: str) -> None
 # --- one call, or several ---
 
 
-@pytest.mark.parametrize("form", ["calls", "usage"])
+@pytest.mark.parametrize("form", ["calls", "usage", "costs", "model_costs", "priced_usage"])
 def test_a_call_that_was_billed_for_another_model_is_one_drift(form: str) -> None:
     billed = [replace(c, model="gpt-4o-mini") if c.number == 9 else c for c in LUNA]
     others = [replace(c, number=c.number + 500, model="gpt-4o-mini") for c in LUNA[:5]]

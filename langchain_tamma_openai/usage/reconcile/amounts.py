@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from langchain_tamma_openai.pricing_cost import Cost
 from langchain_tamma_openai.usage.money import add_exactly, sum_exactly
-from langchain_tamma_openai.usage.reconcile.drifts import shift_note
+from langchain_tamma_openai.usage.reconcile.drifts import moved, shift_note
 from langchain_tamma_openai.usage.reconcile.explain import Explainer
 from langchain_tamma_openai.usage.reconcile.export import Row
 from langchain_tamma_openai.usage.reconcile.ledger import (
@@ -268,6 +268,13 @@ class AmountMatch:
 
     def drifts(self) -> Iterator[Drift]:
         """Give the differences."""
+        yield from self._for_other_models(list(self._by_account()))
+        for item, rows in self._others.items():
+            yield _other_service(item, rows)
+        for row in self._foreign:
+            yield _foreign(row)
+
+    def _by_account(self) -> Iterator[Drift]:
         explainer = Explainer(self._pricer)
         for account in self._accounts.values():
             if account.agrees() and all(call.usd is not None for call in account.calls):
@@ -277,10 +284,31 @@ class AmountMatch:
             yield from found
             told = {name for drift in found for name in drift.calls}
             self.matched += sum(call.name not in told for call in account.calls)
-        for item, rows in self._others.items():
-            yield _other_service(item, rows)
-        for row in self._foreign:
-            yield _foreign(row)
+
+    def _for_other_models(self, drifts: list[Drift]) -> Iterator[Drift]:
+        """Put a call that one account lacks together with what another has too much."""
+        by_name = {call.name: call for call in self.compared}
+        extra = [drift for drift in drifts if drift.kind is DriftKind.MISSING_IN_LEDGER]
+        for drift in drifts:
+            call = by_name.get(drift.calls[0]) if len(drift.calls) == 1 else None
+            if drift.kind is DriftKind.MISSING_AT_PROVIDER and call is not None:
+                other = next((each for each in extra if self._is_of(call, drift, each)), None)
+                if other is not None:
+                    extra.remove(other)
+                    span = (drift.start or call.started_at, drift.end)
+                    yield moved([call], self._pricer, span, model=other.model)
+                    continue
+            if drift.kind is not DriftKind.MISSING_IN_LEDGER:
+                yield drift
+        yield from extra
+
+    def _is_of(self, call: LedgerCall, gone: Drift, extra: Drift) -> bool:
+        """Whether an amount is what a call would have cost with the amount's model."""
+        if extra.model in {None, call.model} or (extra.start, extra.end) != (gone.start, gone.end):
+            return False
+        usd = self._pricer.usd_of_call(call, model=extra.model, tier=extra.service_tier)
+        billed = extra.provider_usd
+        return None not in {usd, billed} and abs((usd or _NOTHING) - (billed or _NOTHING)) < _FLOAT
 
 
 def _other_service(item: str, rows: Sequence[Row]) -> Drift:
