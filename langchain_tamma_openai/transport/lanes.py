@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_tamma_openai.transport.cookies import CookieLine
 from langchain_tamma_openai.transport.http_library import http_library
+from langchain_tamma_openai.transport.json_body import written
 from langchain_tamma_openai.transport.request_head import (
     CONTENT_LENGTH,
     COOKIE,
@@ -328,7 +329,7 @@ def _written(request: WireRequest) -> bytes:
         omitted = _omitted()
         merged = {**body, **extra}
         body = {name: value for name, value in merged.items() if not isinstance(value, omitted)}
-    return _dumps()(body)
+    return written(body, _dumps())
 
 
 def _copied(fields: Mapping[str, Any]) -> Iterator[object]:
