@@ -43,7 +43,7 @@ format: $(STAMPS)/lint  ## ruff: repair what can be repaired
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-typecheck: $(STAMPS)/lint $(STAMPS)/test  ## mypy, strict, tests and benchmarks included
+typecheck: $(STAMPS)/lint $(STAMPS)/test $(STAMPS)/bench  ## mypy, strict, tests and benchmarks included
 	@$(BIN)/mypy
 
 docs: $(STAMPS)/docs  ## the documentation in build/site; any warning fails

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -180,6 +180,7 @@ class Chromium:
             program: The program.
             folder: An empty folder for its profile.
         """
+        self._open = ExitStack()
         self._process = subprocess.Popen(  # noqa: S603 - the browser that was found
             [program, *_OPTIONS, f"--user-data-dir={folder}", "about:blank"],
             stdout=subprocess.DEVNULL,
@@ -187,7 +188,8 @@ class Chromium:
             start_new_session=True,
         )
         try:
-            self._socket = connect(self._address(folder), max_size=None, compression=None)
+            connected = connect(self._address(folder), max_size=None, compression=None)
+            self._socket = self._open.enter_context(connected)
         except BaseException:
             self._process.kill()
             self._process.wait()
@@ -220,7 +222,7 @@ class Chromium:
             self._process.wait(10)
         except Exception:  # noqa: BLE001 - it must go, however it feels
             self._process.kill()
-        self._socket.close()
+        self._open.close()
         self._process.wait()
 
     def _call(self, method: str, **params: object) -> dict[str, Any]:

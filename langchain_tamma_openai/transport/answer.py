@@ -172,7 +172,11 @@ class Answer(AnswerBase[Any]):
     def read(self) -> bytes:
         """Read the whole body."""
         if not self.is_closed:
-            pieces = list(self)
+            try:
+                pieces = list(self)
+            except BaseException:
+                self.close()
+                raise
             self.content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         return self.content
 

@@ -195,7 +195,8 @@ class AsyncConnection(asyncio.BufferedProtocol):
         """Close the socket without waiting for anything."""
         self._lost = True
         self._message = None
-        if self._transport is not None:
+        # What a closed loop leaves open is closed by `loops`.
+        if self._transport is not None and not self._loop.is_closed():
             self._transport.abort()
 
     def get_extra_info(self, name: str) -> Any:

@@ -157,7 +157,7 @@ class AsyncDirectPool:
     def _wake(self) -> None:
         while self._waiters:
             waiter = self._waiters.popleft()
-            if not waiter.done():
+            if not (waiter.done() or waiter.get_loop().is_closed()):
                 waiter.set_result(None)
                 return
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from pydantic import SecretStr
 
-from langchain_tamma_openai.transport.lanes import Lane
-from langchain_tamma_openai.transport.pools import SharedAsyncTransport, SharedTransport
 from langchain_tamma_openai.transport.sockets import socket_options
 
 if TYPE_CHECKING:
     import openai
+
+    from langchain_tamma_openai.transport.pools import SharedAsyncTransport, SharedTransport
 
 # Options of the SDK that change nothing from one request to the next.
 _CONSTANT_OPTIONS = {"project", "webhook_secret", "websocket_base_url"}
@@ -95,6 +95,8 @@ class SdkClients:
     def _make_sync(self) -> openai.OpenAI:
         import openai
 
+        from langchain_tamma_openai.transport.pools import SharedTransport
+
         if self.only_async:
             _refuse_sync()
         settings = self.settings
@@ -109,6 +111,8 @@ class SdkClients:
 
     def _make_async(self) -> openai.AsyncOpenAI:
         import openai
+
+        from langchain_tamma_openai.transport.pools import SharedAsyncTransport
 
         settings = self.settings
         options = self._options(_async_key(settings.api_key))
@@ -126,6 +130,8 @@ class SdkClients:
         """Open the short way for a client whose requests differ in their bodies alone."""
         settings = self.settings
         if not callable(settings.api_key) and settings.sdk_options.keys() <= _CONSTANT_OPTIONS:
+            from langchain_tamma_openai.transport.lanes import Lane
+
             Lane(client, http, transport)
 
     def _socket_options(self) -> tuple[tuple[int, int, int], ...]:

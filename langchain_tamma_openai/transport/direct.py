@@ -176,6 +176,16 @@ class DirectPool:
         if self._other is not None:
             close_idle(self._other)
 
+    def after_fork(self) -> list[Any]:
+        """Let go of the parent's connections, and return them to be closed in this process.
+
+        A lock that another thread held at the fork is held for ever here.
+        """
+        self._changed = threading.Condition(threading.Lock())
+        self._closed = True
+        self._idle.clear()
+        return list(self.streams)
+
     def close(self) -> None:
         """Close the connections that no request uses, and each other one when its answer ends."""
         self._closed = True

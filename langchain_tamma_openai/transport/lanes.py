@@ -24,6 +24,7 @@ from langchain_tamma_openai.transport.request_head import (
     is_plain,
     origin_of,
 )
+from langchain_tamma_openai.transport.send import LANE, WireRequest
 from langchain_tamma_openai.transport.timeouts import Timeouts
 from langchain_tamma_openai.transport.untouched import Listeners, sdk_untouched
 
@@ -34,11 +35,9 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.transport.headers import RawHeaders
     from langchain_tamma_openai.transport.idle import Origin
     from langchain_tamma_openai.transport.pools import SharedAsyncTransport, SharedTransport
-    from langchain_tamma_openai.transport.send import WireRequest
 
 State = tuple[object, ...]
 
-_ATTRIBUTE = "_tamma_lane"
 _MOST_FORMS = 32
 _KNOWN_OPTIONS = {"max_retries", "headers", "params", "extra_json", "timeout"}
 # What clients note at their first request: that they are open, and the platform.
@@ -127,15 +126,24 @@ class Lane:
         self._forms: dict[Hashable, Form] = {}
         self._state: State | None = None
         self.redirected = False
-        setattr(client, _ATTRIBUTE, self)
+        setattr(client, LANE, self)
 
     # --- before ---
 
     def depart(self, client: Any, request: WireRequest) -> Departure:
-        """Make a request ready, or find that the SDK has to; see `depart` of this module."""
+        """Make a request ready, or find that the SDK has to.
+
+        Args:
+            client: The SDK's client.
+            request: What to send.
+
+        Raises:
+            TypeError: The body cannot be written.
+            ValueError: The body cannot be written.
+        """
         kind = _kind(request)
         if kind is None or self.redirected or not _sdk_untouched()() or _listeners().want_details:
-            return BY_THE_SDK
+            return Departure(self, client, request)
         state = self._current(client)
         if self._state is not None and self._state != state:
             self._state = None
@@ -175,7 +183,7 @@ class Lane:
             response: Its answer.
         """
         kind, state = departure.kind, departure.state
-        if kind in self._forms or len(self._forms) >= _MOST_FORMS:
+        if kind is None or kind in self._forms or len(self._forms) >= _MOST_FORMS:
             return
         if not self._is_plain(response) or self._current(departure.client) != state:
             return
@@ -247,47 +255,20 @@ class Departure(NamedTuple):
     """What is found before a request is sent.
 
     Attributes:
-        lane: The client's short way; None where it has none.
+        lane: The client's short way.
         client: The SDK's client.
         request: What to send.
-        kind: What it has in common with those that differ in their bodies alone.
+        kind: What it has in common with those that differ in their bodies alone; None for nothing.
         state: What its client would make it from.
         prepared: The request, where its form is known; None where the SDK has to send it.
     """
 
-    lane: Lane | None = None
-    client: Any = None
-    request: Any = None
+    lane: Lane
+    client: Any
+    request: WireRequest
     kind: Hashable = None
     state: State = ()
     prepared: Prepared | None = None
-
-    def learn(self, response: httpx2.Response) -> None:
-        """Look at what the SDK has sent.
-
-        Args:
-            response: Its answer.
-        """
-        if self.lane is not None:
-            self.lane.learn(self, response)
-
-
-BY_THE_SDK = Departure()
-
-
-def depart(client: object, request: WireRequest) -> Departure:
-    """Make a request ready, or find that the SDK has to.
-
-    Args:
-        client: The SDK's client, or whatever the user gave for it.
-        request: What to send.
-
-    Raises:
-        TypeError: The body cannot be written.
-        ValueError: The body cannot be written.
-    """
-    lane: Lane | None = getattr(client, _ATTRIBUTE, None)
-    return BY_THE_SDK if lane is None else lane.depart(client, request)
 
 
 def sdk_error(error: Exception, prepared: Prepared) -> Exception:

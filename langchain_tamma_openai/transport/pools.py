@@ -188,7 +188,8 @@ class ThreadPools:
         """
         inherited = [*self._streams]
         for pool in self._pools.values():
-            inherited += getattr(pool, "streams", ())
+            if isinstance(pool, DirectPool):
+                inherited += pool.after_fork()
         self._begin()
         for stream in inherited:
             with suppress(OSError):

@@ -1,7 +1,8 @@
 """Send one request through the SDK's client and bring back raw bytes.
 
 The SDK authenticates, builds the HTTP request and raises its errors; its models are never built and
-its own retries are off: `resilience.retry` is the one owner of retries.
+its own retries are off: `resilience.retry` is the one owner of retries. Once it has shown what it
+sends, requests that differ in their bodies alone take a short way: see `lanes`.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_tamma_openai.checks import check_timeout
-from langchain_tamma_openai.transport.async_direct import async_body_stream
-from langchain_tamma_openai.transport.direct import body_stream
-from langchain_tamma_openai.transport.http_library import http_library, transport_errors
-from langchain_tamma_openai.transport.lanes import Departure, depart, sdk_error, timed
+from langchain_tamma_openai.transport.http_library import http_library
 
 if TYPE_CHECKING:
     import httpx2
     import openai
+
+    from langchain_tamma_openai.transport.lanes import Departure, Lane
+
+LANE = "_tamma_lane"
+"""Attribute of an SDK client under which its short way is found."""
 
 _OPTION_NAMES = {
     "extra_headers": "headers",
@@ -82,24 +85,24 @@ def send(client: openai.OpenAI, request: WireRequest) -> httpx2.Response:
     Raises:
         openai.OpenAIError: What the SDK raises for the status or the connection.
     """
-    departure = depart(client, request)
-    answer = _take_lane(departure)
+    departure = _depart(client, request)
+    answer = _take(departure)
     if answer is not None:
         return answer
     response = cast("httpx2.Response", _method(client, request)(cast_to=http_library().Response))
-    departure.learn(response)
+    _learn(departure, response)
     return response
 
 
 async def asend(client: openai.AsyncOpenAI, request: WireRequest) -> httpx2.Response:
     """Send a request and read the whole answer; see `send`."""
-    departure = depart(client, request)
-    answer = await _atake_lane(departure)
+    departure = _depart(client, request)
+    answer = await _atake(departure)
     if answer is not None:
         return answer
     sent = _method(client, request)(cast_to=http_library().Response)
     response = cast("httpx2.Response", await sent)
-    departure.learn(response)
+    _learn(departure, response)
     return response
 
 
@@ -109,80 +112,53 @@ def open_stream(client: openai.OpenAI, request: WireRequest) -> httpx2.Response:
     Returns:
         The answer: the HTTP library's, or one of ours that `transport.body` reads as well.
     """
-    departure = depart(client, request)
-    answer = _take_lane(departure, streams=True)
+    departure = _depart(client, request)
+    answer = _take(departure, streams=True)
     if answer is not None:
         return answer
     stream_class = _stream_classes()[0]
     stream = _method(client, request)(cast_to=object, stream=True, stream_cls=stream_class)
-    departure.learn(stream.response)
+    _learn(departure, stream.response)
     return cast("httpx2.Response", stream.response)
 
 
 async def aopen_stream(client: openai.AsyncOpenAI, request: WireRequest) -> httpx2.Response:
     """Send a request and return its answer once the headers are there; see `open_stream`."""
-    departure = depart(client, request)
-    answer = await _atake_lane(departure, streams=True)
+    departure = _depart(client, request)
+    answer = await _atake(departure, streams=True)
     if answer is not None:
         return answer
     stream_class = _stream_classes()[1]
     stream = await _method(client, request)(cast_to=object, stream=True, stream_cls=stream_class)
-    departure.learn(stream.response)
+    _learn(departure, stream.response)
     return cast("httpx2.Response", stream.response)
 
 
-def _take_lane(departure: Departure, *, streams: bool = False) -> httpx2.Response | None:
-    """Send a request the short way; None where the SDK has to send it."""
-    lane, prepared = departure.lane, departure.prepared
-    if lane is None or prepared is None:
-        return None
-    form = prepared.form
-    try:
-        answer = lane.transport.exchange(
-            form.origin, prepared.head, prepared.body, prepared.timeouts
-        )
-        if lane.accepts(prepared, answer) and not answer.is_packed:
-            if not streams:
-                answer.read()
-            return cast("httpx2.Response", answer)
-        if lane.redirected:
-            answer.close()
-            return None
-        response: httpx2.Response = answer.as_response(stream=body_stream()(answer))
-        if response.is_error or not streams:
-            timed(response, prepared).read()
-    except transport_errors() as error:
-        raise sdk_error(error, prepared) from error
-    if response.is_error:
-        raise departure.client._make_status_error_from_response(response)  # noqa: SLF001 - as the SDK does
-    return response
+def _depart(client: object, request: WireRequest) -> Departure | None:
+    """Try the short way; None where the client has none."""
+    lane: Lane | None = getattr(client, LANE, None)
+    return None if lane is None else lane.depart(client, request)
 
 
-async def _atake_lane(departure: Departure, *, streams: bool = False) -> httpx2.Response | None:
-    """Send a request the short way; see `_take_lane`."""
-    lane, prepared = departure.lane, departure.prepared
-    if lane is None or prepared is None:
+def _take(departure: Departure | None, *, streams: bool = False) -> httpx2.Response | None:
+    if departure is None or departure.prepared is None:
         return None
-    form = prepared.form
-    try:
-        answer = await lane.transport.exchange(
-            form.origin, prepared.head, prepared.body, prepared.timeouts
-        )
-        if lane.accepts(prepared, answer) and not answer.is_packed:
-            if not streams:
-                await answer.aread()
-            return cast("httpx2.Response", answer)
-        if lane.redirected:
-            await answer.aclose()
-            return None
-        response: httpx2.Response = answer.as_response(stream=async_body_stream()(answer))
-        if response.is_error or not streams:
-            await timed(response, prepared).aread()
-    except transport_errors() as error:
-        raise sdk_error(error, prepared) from error
-    if response.is_error:
-        raise departure.client._make_status_error_from_response(response)  # noqa: SLF001 - as the SDK does
-    return response
+    from langchain_tamma_openai.transport.short_way import take
+
+    return take(departure, departure.prepared, streams=streams)
+
+
+async def _atake(departure: Departure | None, *, streams: bool = False) -> httpx2.Response | None:
+    if departure is None or departure.prepared is None:
+        return None
+    from langchain_tamma_openai.transport.short_way import atake
+
+    return await atake(departure, departure.prepared, streams=streams)
+
+
+def _learn(departure: Departure | None, response: httpx2.Response) -> None:
+    if departure is not None:
+        departure.lane.learn(departure, response)
 
 
 def limit_timeout(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from langchain_tamma_openai.transport.http1 import WireFormatError
 from langchain_tamma_openai.transport.http_library import http_library
+
+if TYPE_CHECKING:
+    from langchain_tamma_openai.transport.http1 import WireFormatError
 
 Timeouts = dict[str, float | None]
 """Seconds for "connect", "read", "write" and "pool"; None for no limit."""

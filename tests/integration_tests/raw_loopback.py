@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -32,7 +33,9 @@ def plain(text: str = "hi", extra: bytes = b"") -> bytes:
     return framed(json.dumps(completion(text)).encode(), b"application/json", extra)
 
 
-def framed(body: bytes, content_type: bytes, extra: bytes = b"", status: bytes = b"200 OK") -> bytes:
+def framed(
+    body: bytes, content_type: bytes, extra: bytes = b"", status: bytes = b"200 OK"
+) -> bytes:
     """A body with its head."""
     return (
         b"HTTP/1.1 %b\r\ncontent-type: %b\r\n%bcontent-length: %d\r\n\r\n"
@@ -45,7 +48,9 @@ def streamed(text: str = "a b") -> bytes:
     """A whole stream of Chat Completions, one event in each HTTP chunk."""
     events = [*text_events(text), b"data: [DONE]\n\n"]
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(event), event) for event in events)
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    head = (
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
     return head + chunks + b"0\r\n\r\n"
 
 
@@ -89,10 +94,8 @@ class RawServer:
     def cut(self) -> None:
         """Close all connections, and wait until the clients can know it."""
         for sock in self._sockets:
-            try:
+            with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             sock.close()
         self._sockets.clear()
         time.sleep(0.05)
@@ -128,7 +131,9 @@ class RawServer:
 
     def _serve(self, sock: socket.socket, number: int) -> None:
         try:
-            sock = sock if self._context is None else self._context.wrap_socket(sock, server_side=True)
+            sock = (
+                sock if self._context is None else self._context.wrap_socket(sock, server_side=True)
+            )
             self._sockets.append(sock)
             while request := _read(sock):
                 self.requests.append((number, request))
@@ -159,7 +164,7 @@ def _read(sock: socket.socket) -> bytes:
 
 
 def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """Make a certificate for 127.0.0.1 that vouches for itself; give the server's side and its file.
+    """Make a certificate for 127.0.0.1; give the server's side and what vouches for it.
 
     Args:
         folder: Takes the files.

@@ -325,7 +325,6 @@ class Terminal:
         found, self.seen = self.seen.split(text, 1)
         return found + text
 
-
     def press_until(self, key: str, text: str) -> None:
         """Press a key until a text is seen.
 

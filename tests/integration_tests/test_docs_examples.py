@@ -50,6 +50,8 @@ def services(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         yield
 
 
+# The mock of the API does not close the files that are uploaded to it.
+@pytest.mark.filterwarnings("ignore:Unclosed file <tempfile.Spooled:ResourceWarning")
 @pytest.mark.usefixtures("services")
 @pytest.mark.parametrize("page", [page for page in PAGES if _code(page)], ids=page_id)
 def test_blocks_of_a_page_run_one_after_another(

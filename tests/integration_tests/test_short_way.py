@@ -105,7 +105,10 @@ def test_the_bytes_are_those_of_the_sdk(server: RawServer, short: list[str], way
     heads = [raw.partition(b"\r\n\r\n")[0].split(b"\r\n") for raw in server.raw]
     lengths = [[line for line in head if line.lower().startswith(b"content-le")] for head in heads]
     assert all(len(found) == 1 for found in lengths)
-    same = [[line for line in head if line not in found] for head, found in zip(heads, lengths)]
+    same = [
+        [line for line in head if line not in found]
+        for head, found in zip(heads, lengths, strict=True)
+    ]
     assert same == [same[-1]] * 4
     assert expected == server.raw[-1]
     assert b"x-stainless-read-timeout: 7" in heads[1]
@@ -147,7 +150,7 @@ def _new_key(llm: ChatTammaOpenAI) -> None:
 
 
 def _new_header(llm: ChatTammaOpenAI) -> None:
-    llm.root_client._custom_headers["Authorization"] = "Bearer sk-new"  # type: ignore[index]
+    llm.root_client._custom_headers["Authorization"] = "Bearer sk-new"
 
 
 def _new_http_header(llm: ChatTammaOpenAI) -> None:
@@ -348,7 +351,8 @@ def test_headers_of_an_answer(server: RawServer, short: list[str], way: str) -> 
         else:
 
             async def first() -> Any:
-                return [chunk async for chunk in llm.astream("x")][0].response_metadata["headers"]
+                chunks = [chunk async for chunk in llm.astream("x")]
+                return chunks[0].response_metadata["headers"]
 
             seen.append(asyncio.run(first()))
     assert seen[0] == seen[1]
@@ -380,5 +384,3 @@ def test_parallel_threads_share_a_form(server: RawServer) -> None:
     llm = server.model()
     assert [answer.text for answer in llm.batch(["x"] * 40)] == ["hi"] * 40
     assert len({raw.partition(b"\r\n\r\n")[0] for raw in server.raw}) == 1
-
-

@@ -118,7 +118,7 @@ def test_a_budget_that_is_used_up_says_when() -> None:
 
 def test_the_end_of_the_range_is_the_present() -> None:
     found = _budget(_tracker([1] * 20), 20, FIRST + 400 * DAY, end=FIRST + 5 * DAY)
-    assert (found.as_of, found.spent_usd) == (FIRST + 5 * DAY, 5)
+    assert (found.as_of, found.spent_usd) == (FIRST + 5 * DAY, Decimal(5))
 
 
 def test_without_runs_the_last_window_with_any_is_shown() -> None:

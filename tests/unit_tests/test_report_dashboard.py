@@ -11,7 +11,8 @@ from report_records import varied_records
 from usage_records import usage_record
 
 from langchain_tamma_openai import StorageError, UsageTracker
-from langchain_tamma_openai.usage.report import bundle, dashboard
+from langchain_tamma_openai.usage.filters import RecordFilters
+from langchain_tamma_openai.usage.report import bundle
 from langchain_tamma_openai.usage.report.dashboard import Dashboard
 from langchain_tamma_openai.usage.report.gather import ReportOptions
 from langchain_tamma_openai.usage.report.serving import dashboard_app
@@ -27,11 +28,11 @@ def tracker(monkeypatch: pytest.MonkeyPatch) -> Iterator[UsageTracker]:
 
 
 def _dashboard(tracker: UsageTracker, interval_s: float = 0.0) -> Dashboard:
-    return Dashboard(tracker, ReportOptions(), dict, interval_s)
+    return Dashboard(tracker, ReportOptions(), RecordFilters, interval_s)
 
 
 def _client(shown: Dashboard, host: str = "127.0.0.1:8321", **settings: Any) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app=dashboard_app(shown, **settings))  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app=dashboard_app(shown, **settings))
     return httpx.AsyncClient(transport=transport, base_url=f"http://{host}")
 
 
@@ -65,7 +66,7 @@ def test_the_ledger_is_asked_once_in_an_interval(
     tracker: UsageTracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr(dashboard.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     shown = _dashboard(tracker, interval_s=5)
     first = shown.shown()
     tracker.record(usage_record(7))

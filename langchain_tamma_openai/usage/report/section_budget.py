@@ -92,8 +92,8 @@ def _note(budget: BurnDown) -> str:
         return f"The forecast is the mean of {steps}; a trend needs {_TREND_STEPS} of them."
     return (
         f"The forecast is a straight line by least squares through the spending of {steps} (at "
-        f"most {FITTED_STEPS[budget.step]}), never below 0. The band is the 80 % prediction interval "
-        f"of the sum, from how these {budget.step}s scatter around the line."
+        f"most {FITTED_STEPS[budget.step]}), never below 0. The band is the 80 % prediction "
+        f"interval of the sum, from how these {budget.step}s scatter around the line."
     )
 
 

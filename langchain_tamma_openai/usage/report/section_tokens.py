@@ -141,7 +141,9 @@ def _table(report: UsageReport) -> Table:
         "reasoning",
         "all tokens",
     )
-    rows = tuple((time, *_cells(used)) for time, used in figures.by_time.items())
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (time, *_cells(used)) for time, used in figures.by_time.items()
+    )
     return Table(heads, rows, ("all", *_cells(figures.total)))
 
 
