@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -69,3 +70,40 @@ def test_long_lists_are_cut_and_counted(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_file_that_is_no_export_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert _reconcile([7]) == 1
     assert "export.json[0]: got int, not an object" in capsys.readouterr().err
+
+
+def test_pages_come_from_several_files_and_standard_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = as_usage(CALLS[1:])
+    for number, bucket in enumerate(page["data"][:2]):
+        text = json.dumps({**page, "data": [bucket], "has_more": True})
+        Path(f"page{number}.json").write_text(text, encoding="utf-8")
+    last = json.dumps({**page, "data": page["data"][2:]})
+    monkeypatch.setattr("sys.stdin", io.StringIO(last))
+    assert main(["usage", "reconcile", "page0.json", "page1.json", "-"]) == 0
+    assert "The two agree: 39 calls." in capsys.readouterr().out
+    assert main(["usage", "reconcile", "page0.json"]) == 0
+    assert "more pages follow" in capsys.readouterr().out
+
+
+def test_prices_of_your_own_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    own = {
+        "gpt-6-luna": {
+            "input_usd_per_mtok": 0.2,
+            "output_usd_per_mtok": 1,
+            "cached_input_usd_per_mtok": 0.02,
+        }
+    }
+    Path("prices.json").write_text(json.dumps(own), encoding="utf-8")
+    assert _reconcile(as_usage(CALLS[1:]), "--prices", "prices.json", "--json") == 3
+    assert list(json.loads(capsys.readouterr().out)["causes"]) == ["stale_price"]
+
+
+@pytest.mark.parametrize(("text", "problem"), [("[1]", "got list"), ("{", "it is no JSON")])
+def test_prices_that_are_none_are_one_line(
+    text: str, problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("prices.json").write_text(text, encoding="utf-8")
+    assert _reconcile(as_usage(CALLS), "--prices", "prices.json") == 1
+    assert f"prices.json: {problem}" in capsys.readouterr().err

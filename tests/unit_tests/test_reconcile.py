@@ -332,6 +332,16 @@ def test_our_own_exports_are_read(ending: Any, tmp_path: Path) -> None:
         ('[{"input_tokens": 5}]', "it has no time"),
         ('[{"start_time": "soon", "input_tokens": 5}]', "start_time: got 'soon'"),
         ("[7]", "got int, not an object"),
+        ('{"data": [{"start_time": 1, "end_time": 2, "results": ["x"]}]}', "got str, not an"),
+        ('{"error": {"message": "Incorrect API key"}}', "it is an error of the API"),
+        ('[{"start_time": 9, "end_time": 9, "input_tokens": 5}]', "which is not after its start"),
+        ('[{"id": "x", "cost_usd": "1e999"}]', "cost_usd: got '1e999', not an amount"),
+        ("id,cost_usd\nx,1,2\n", "line 2: it has more cells than there are columns (2)"),
+        ('{"id": "x", "cost_usd": 1}\n{"id": "y"', "line 2: it is no JSON"),
+        (
+            '[{"date": "2026-10-01", "input_tokens": 5}, {"date": "2026-10-01", "cost": 1}]',
+            "it holds costs, and export.txt[0] usage",
+        ),
     ],
 )
 def test_what_is_no_export_is_refused_and_named(text: str, problem: str, tmp_path: Path) -> None:
@@ -341,3 +351,19 @@ def test_what_is_no_export_is_refused_and_named(text: str, problem: str, tmp_pat
         reconcile(ledger([]), path)
     assert problem in str(caught.value)
     assert "export.txt" in str(caught.value)
+
+
+def test_a_file_of_bytes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "export.parquet"
+    path.write_bytes(b"PAR1\x00\xff\xfe")
+    with pytest.raises(InvalidParameterError, match=r"export\.parquet: it is not UTF-8 text"):
+        reconcile(ledger([]), path)
+
+
+def test_an_export_without_usage_needs_a_range() -> None:
+    tracker = ledger(map(record_of, many(3)))
+    with pytest.raises(InvalidParameterError, match="it holds no usage"):
+        reconcile(tracker, [])
+    found = reconcile(tracker, [], start=FIRST, end=FIRST + 3 * DAY)
+    assert set(_kinds(found)) == {DriftKind.MISSING_AT_PROVIDER}
+    assert abs(found.explained_usd + found.ledger_usd) < TINY

@@ -181,6 +181,32 @@ def test_costs_missing_on_both_sides_are_told_by_their_sign() -> None:
     assert abs(found.unexplained_usd) < TINY
 
 
+@pytest.mark.parametrize("form", ["usage", "priced_usage"])
+@pytest.mark.parametrize("number", [5, 12])
+def test_more_calls_than_can_be_told_by_name_are_counted(form: str, number: int) -> None:
+    some = LUNA[3 : 3 + number]
+    for kind in ("wrong_service_tier", "missing_at_provider", "missing_in_ledger"):
+        planted = Planted(LUNA, LUNA)
+        for call in some:
+            planted.plant(kind, call)
+        found = _found(planted.ledger, planted.billed, form)
+        assert _kinds(found) == [kind]
+        assert found.drifts[0].requests == number
+        assert abs(found.explained_usd - planted.sums[kind]) < TINY
+        assert abs(found.unexplained_usd) < TINY
+
+
+def test_many_missing_calls_do_not_hide_many_of_another_tier() -> None:
+    planted = Planted(LUNA, LUNA)
+    for call in LUNA[3:9]:
+        planted.plant("wrong_service_tier", call)
+    for call in LUNA[20:22]:
+        planted.plant("missing_in_ledger", call)
+    found = _found(planted.ledger, planted.billed, "usage")
+    assert _kinds(found) == ["missing_in_ledger", "wrong_service_tier"]
+    assert all(abs(_sums(found)[k] - usd) < TINY for k, usd in planted.sums.items())
+
+
 # --- calls that are alike ---
 
 ALIKE = [replace(LUNA[0], number=n, input_tokens=10, output_tokens=5) for n in range(20)]

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from itertools import permutations
 
 from langchain_tamma_openai.usage.money import sum_exactly
 from langchain_tamma_openai.usage.reconcile.drifts import (
     left_out,
     moved,
     shift_note,
+    tier_kind,
 )
 from langchain_tamma_openai.usage.reconcile.export import Row
 from langchain_tamma_openai.usage.reconcile.ledger import LedgerCall, Pricer
@@ -49,6 +51,7 @@ class TokenCell:
         unseen: Calls of the ledger whose answers were never seen.
         usd: What the provider bills, where the file tells it.
         lines: The amounts that this is a sum of.
+        explained_usd: What calls that cannot be told by name add to the provider's amount.
     """
 
     span: Span
@@ -61,6 +64,7 @@ class TokenCell:
     unseen: list[LedgerCall] = field(default_factory=list)
     usd: Decimal | None = None
     lines: list[Decimal] = field(default_factory=list)
+    explained_usd: Decimal = Decimal(0)
 
     def __post_init__(self) -> None:
         """Begin with nothing."""
@@ -125,6 +129,21 @@ class TokenCell:
     def distance(self) -> float:
         """How far the two sides are apart."""
         return sum(map(abs, self.missing))
+
+    def is_over(self) -> bool:
+        """Whether the ledger has more, and nowhere less."""
+        return not self.agrees() and max(self.missing) <= 0
+
+    def settle(self, counts: Sequence[int], usd: Decimal | None, sign: int) -> None:
+        """Take what is explained, but not by single calls, out of the difference.
+
+        Args:
+            counts: Calls, and tokens by kind.
+            usd: What they cost.
+            sign: 1 for what only the provider has, -1 for what only the ledger has.
+        """
+        self._change(counts, -sign)
+        self.explained_usd += sign * (usd or Decimal(0))
 
     def sizes(self, wanted: int) -> Iterable[int]:
         """Say how many calls a difference may consist of.
@@ -235,7 +254,7 @@ class BucketMatch:
 
     def _moves(self, cells: Sequence[TokenCell]) -> Iterator[Drift]:
         """Find calls that the provider billed at another tier, or for another model."""
-        for choose in (_to_fit_both, _to_fit_one, _nearest):
+        for choose in (_to_fit_both, _to_fit_one):
             pairs = [
                 (a, b)
                 for a in cells
@@ -248,6 +267,31 @@ class BucketMatch:
             for source, target in sorted(pairs, key=lambda pair: pair[0].model != pair[1].model):
                 if not source.agrees() and not target.agrees() and (got := choose(source, target)):
                     yield self._moved(source, target, got)
+
+        for source, target in permutations(cells, 2):
+            if source.model == target.model and _is_move_of_some(source, target):
+                yield self._some_moved(source, target)
+
+    def _some_moved(self, source: TokenCell, target: TokenCell) -> Drift:
+        """Say that some calls were billed in another cell, too many to tell which."""
+        counts = target.tokens
+        number = max(target.requests, 0)
+        billed, recorded = self._worth(target, counts), self._worth(source, counts)
+        drift = Drift(
+            tier_kind(source.tier, target.tier),
+            provider_usd=billed,
+            ledger_usd=recorded,
+            requests=number,
+            model=target.model,
+            service_tier=target.tier,
+            recorded_tier=source.tier,
+            start=target.span[0],
+            end=target.span[1],
+            detail="too many calls to tell which",
+        )
+        source.settle(target.missing, recorded, -1)
+        target.settle(target.missing, billed, 1)
+        return drift
 
     def _moved(self, source: TokenCell, target: TokenCell, calls: list[LedgerCall]) -> Drift:
         for call in calls:
@@ -267,12 +311,32 @@ class BucketMatch:
             yield self._difference(cell, *self._kind(cell))
 
     def _not_billed(self, cell: TokenCell) -> Iterator[Drift]:
-        if cell.requests < 0 or (not self._counts_requests and max(cell.missing) <= 0):
-            found = _subset(cell, [-each for each in cell.missing], -cell.requests)
-            guessed = sorted(cell.calls, key=lambda call: not call.is_estimate)[: -cell.requests]
-            for call in found or guessed:
-                cell.remove(call)
-                yield left_out(call, *cell.span, others=cell.calls)
+        if cell.requests > 0 or not (cell.requests < 0 or cell.is_over()):
+            return
+        found = _subset(cell, [-each for each in cell.missing], -cell.requests)
+        for call in found:
+            cell.remove(call)
+            yield left_out(call, *cell.span, others=cell.calls)
+        if not found:
+            yield self._some_not_billed(cell)
+
+    def _some_not_billed(self, cell: TokenCell) -> Drift:
+        """Say that some calls were not billed, too many to tell which."""
+        tokens = {kind: -count for kind, count in cell.tokens.items()}
+        drift = Drift(
+            DriftKind.MISSING_AT_PROVIDER,
+            ledger_usd=self._worth(cell, tokens),
+            requests=-cell.requests,
+            input_tokens=-tokens.get("input_tokens", 0),
+            output_tokens=-tokens.get("output_tokens", 0),
+            model=cell.model,
+            recorded_tier=cell.tier,
+            start=cell.span[0],
+            end=cell.span[1],
+            detail="too many calls to tell which",
+        )
+        cell.settle([-each for each in cell.missing], drift.ledger_usd, -1)
+        return drift
 
     def _kind(self, cell: TokenCell) -> tuple[DriftKind, list[LedgerCall]]:
         if cell.requests > 0 or (not self._counts_requests and min(cell.missing) >= 0):
@@ -340,14 +404,9 @@ def _to_fit_one(source: TokenCell, target: TokenCell) -> list[LedgerCall]:
     return []
 
 
-def _nearest(source: TokenCell, target: TokenCell) -> list[LedgerCall]:
-    """Choose calls whose move mends both cells most, where neither can be mended exactly."""
-    number = min(-source.requests, target.requests)
-    if number <= 0 or _subset(source, [-each for each in source.missing], -source.requests):
-        return []
-    wanted = [each / target.requests for each in target.missing]
-    by_distance = sorted(
-        source.calls,
-        key=lambda call: sum(abs(a - b) for a, b in zip(source.vector(call), wanted, strict=True)),
-    )
-    return by_distance[:number]
+def _is_move_of_some(source: TokenCell, target: TokenCell) -> bool:
+    """Whether a cell has too many calls, which another one lacks."""
+    if target.requests <= 0 or min(target.missing) < 0 or min(source.missing) >= 0:
+        return False
+    rest = [a + b for a, b in zip(source.missing, target.missing, strict=True)]
+    return min(rest) >= 0 or max(rest) <= 0

@@ -80,6 +80,7 @@ KNOWN_COLUMNS = frozenset(
 """Names of columns by which a table is known to be an export."""
 
 _MILLISECONDS_FROM = 1e11
+_MOST_DIGITS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,8 @@ def _row(raw: Raw, place: str) -> Row | None:
     start = _time(raw, _TIMES, place)
     if start is None and not ids:
         refuse(place, f"it has no time; one of {', '.join(_TIMES)} is needed")
+    if start is not None and end is not None and end <= start:
+        refuse(place, f"it ends at {end:%Y-%m-%d %H:%M:%S}, which is not after its start")
     tier = _text(raw, ("service_tier", "tier"))
     is_batch_tier = tier is not None and tier_of(tier) == BATCH
     return Row(
@@ -265,7 +268,7 @@ def _decimal(value: object, name: str, place: str) -> Decimal:
         amount = Decimal(text.strip().lstrip("$").replace(",", ""))
     except InvalidOperation:
         refuse(place, f"{name}: got {shown(value)}, not an amount")
-    if not amount.is_finite():
+    if not amount.is_finite() or abs(amount.adjusted()) > _MOST_DIGITS:
         refuse(place, f"{name}: got {shown(value)}, not an amount")
     return amount
 

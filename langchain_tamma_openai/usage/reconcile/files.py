@@ -97,6 +97,8 @@ class Lines:
                 yield from self._flat(each, f"{place}[{number}]")
         elif not isinstance(value, Mapping):
             refuse(place, f"got {type(value).__name__}, not an object")
+        elif value.keys() <= {"error", "object"}:
+            refuse(place, f"it is an error of the API: {shown(value.get('error'))}")
         elif isinstance(results := value.get("results", value.get("result")), list):
             yield from _bucket(value, results, place)
         elif isinstance(value.get("data"), list):

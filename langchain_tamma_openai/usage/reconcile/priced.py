@@ -64,7 +64,9 @@ class PricedCells:
         if cell.usd is None or recorded is None or (worth is None and len(own) != 1):
             yield from (*found, *old)
             return
-        gap = add_exactly(cell.usd, -sum_exactly((recorded, worth or Decimal(0))))
+        gap = add_exactly(
+            cell.usd, -sum_exactly((recorded, worth or Decimal(0), cell.explained_usd))
+        )
         batches = list(self._batches(cell))
         if abs(gap) <= self._slack(cell):
             yield from found
