@@ -18,7 +18,7 @@ from langchain_core.runnables.config import ensure_config, merge_configs
 from langchain_tamma_openai.batches.journal import Entry, run_id
 from langchain_tamma_openai.batches.preparing import FOR_TRACES, Line
 from langchain_tamma_openai.batches.traces import use_past_times
-from langchain_tamma_openai.usage.callbacks import ModelUsageHandler, UsageCallbackHandler
+from langchain_tamma_openai.usage.callbacks import UsageCallbackHandler
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.chat_models.base import ChatTammaOpenAI
@@ -141,7 +141,7 @@ class Audience:
         model, config = self._model, line.config
         if self._parent is None:
             return CallbackManager(
-                handlers=list(self._ledgers()),
+                handlers=[],
                 parent_run_id=run_id(self._entry.id),
                 tags=[*(model.tags or ()), *(config.get("tags") or ())],
                 metadata={**(model.metadata or {}), **self._metadata(line)},
@@ -165,9 +165,6 @@ class Audience:
 
     def _own_handlers(self) -> list[BaseCallbackHandler]:
         return _handlers(self._model.callbacks)
-
-    def _ledgers(self) -> list[BaseCallbackHandler]:
-        return [each for each in self._own_handlers() if isinstance(each, ModelUsageHandler)]
 
 
 def _shared_config(lines: list[Line] | None) -> RunnableConfig | None:

@@ -94,6 +94,7 @@ class Teller:
         self._keeps_responses = keeps_responses
         self._entry = entry
         self._model = model
+        self._runs = model._runs
         self._audience = audience
         self._after = after
         self._replayed = ReplayedModel(output_version=model.output_version, cache=False)
@@ -166,11 +167,13 @@ class Teller:
             made = self._replayed._generate_with_cache(line.messages, run_manager=run)
             result = with_all_calls_in_blocks(made)
         except Exception as error:  # noqa: BLE001 - it belongs to this input
-            self._write_down(run, log, reading, error)
-            run.on_llm_error(error, response=LLMResult(generations=[[]]))
+            nothing = LLMResult(generations=[[]])
+            self._write_down(run, log, reading, nothing, error)
+            run.on_llm_error(error, response=nothing)
             return None, error
-        self._write_down(run, log, reading, None)
-        run.on_llm_end(LLMResult(generations=[result.generations], llm_output=result.llm_output))
+        response = LLMResult(generations=[result.generations], llm_output=result.llm_output)
+        self._write_down(run, log, reading, response, None)
+        run.on_llm_end(response)
         message = cast("AIMessage", result.generations[0].message)
         facts = reading.received.facts
         if not self._audience.is_repeated and facts is not None:
@@ -192,7 +195,7 @@ class Teller:
 
     def _log(self, run: CallbackManagerForLLMRun, line: Line) -> RunLog | None:
         found = watchers(run.run_id)
-        if not found and not is_traced(run.handlers):
+        if not (found or self._runs is not None or is_traced(run.handlers)):
             return None
         facts = {"requested_model": line.shape.model, "api": line.shape.api, **line.shape.facts}
         if line.shape.user:
@@ -207,11 +210,14 @@ class Teller:
         run: CallbackManagerForLLMRun,
         log: RunLog | None,
         reading: Reading,
+        response: LLMResult,
         error: Exception | None,
     ) -> None:
         if log is None:
             return
         log.add(self._attempt(run, reading, error))
+        if self._runs is not None:
+            self._runs.record_past(run, log, response, error)
         if is_traced(run.handlers):
             from langchain_tamma_openai.usage.langsmith import enrich_trace
 

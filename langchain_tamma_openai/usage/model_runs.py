@@ -55,6 +55,33 @@ class ModelRuns:
         """
         return PlainRun(self._handler, run_manager)
 
+    def record_past(
+        self, run_manager: RunManager, log: RunLog, response: LLMResult, error: Exception | None
+    ) -> None:
+        """Record a run that is over before it is told of; see `usage.past` for its times.
+
+        Args:
+            run_manager: LangChain's.
+            log: What the model wrote down of it.
+            response: What it answered.
+            error: What ended it; None for a success.
+        """
+        parent = run_manager.parent_run_id
+        run = OpenRun(
+            run_id=run_manager.run_id,
+            parent_run_id=parent,
+            root_run_id=None if parent is None else self._handler.root_of(parent),
+            tags=run_manager.tags,
+            metadata=run_manager.metadata,
+            log=log,
+            has_facts=True,
+        )
+        run.take_log()
+        if error is None:
+            self._handler.finish_run(run, response)
+        else:
+            self._handler.fail_run(run, error)
+
     def listening(self, config: RunnableConfig | None) -> RunnableConfig:
         """Hear of the run of a streamed call, from its beginning.
 
