@@ -17,7 +17,7 @@ from typing import Any
 
 import command_line
 import pytest
-from chromium import Chromium, Page, chromium, find_chromium
+from chromium import PROGRAM, Chromium, Page, chromium, find_chromium
 from postgres_places import schema
 from report_records import FIRST, varied_records
 
@@ -27,18 +27,16 @@ from langchain_tamma_openai.usage.report.gather import ReportOptions, gather
 
 EVIL = "</script><script>window.evil=1</script><img src=x onerror='window.evil=2'>\"'"
 DRAWN = "document.documentElement.dataset.drawn === 'yes'"
-WITHOUT = "TAMMA_NO_CHROMIUM"
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chromium]:
-    """A Chromium; on CI it must be there unless it is declined."""
+    """A Chromium; where $CHROMIUM names one it must be there."""
     program = find_chromium()
-    if os.environ.get(WITHOUT) or program is None:
-        reason = "these tests need a Chromium; install one, or name it with $CHROMIUM"
-        if os.environ.get("CI") == "true" and not os.environ.get(WITHOUT):
-            pytest.fail(f"{reason}; {WITHOUT}=1 goes without")
-        pytest.skip(reason)
+    if program is None:
+        if named := os.environ.get(PROGRAM):
+            pytest.fail(f"${PROGRAM} names {named}, which is no program")
+        pytest.skip(f"these tests need a Chromium; install one, or name it with ${PROGRAM}")
     with chromium(program) as opened:
         yield opened
 
