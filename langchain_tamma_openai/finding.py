@@ -149,9 +149,18 @@ class ConfigurableChatModel(Runnable["LanguageModelInput", Any]):
 
     def __getattr__(self, name: str) -> Any:
         """Give what the default model has."""
-        if not name.startswith("_") and self.__dict__.get("_arguments", {}).get("model"):
+        has_default = bool(self.__dict__.get("_arguments", {}).get("model"))
+        if has_default and (not name.startswith("_") or _is_of_chat_models(name)):
             return getattr(self._chosen(), name)
         raise AttributeError(f"{name}: no model is chosen yet, or it has no such attribute")
+
+    @property
+    def InputType(self) -> Any:  # noqa: N802 - LangChain's name
+        """What a chat model takes, as a type that a schema can be made of."""
+        from langchain_core.messages import AnyMessage
+        from langchain_core.prompt_values import ChatPromptValueConcrete, StringPromptValue
+
+        return str | StringPromptValue | ChatPromptValueConcrete | list[AnyMessage]
 
     # --- what is done to it before it is known ---
 
@@ -243,6 +252,13 @@ class ConfigurableChatModel(Runnable["LanguageModelInput", Any]):
         """Stream the events of the chosen model."""
         async for event in self._chosen(config).astream_events(input, config, **kwargs):
             yield event
+
+
+def _is_of_chat_models(name: str) -> bool:
+    """Whether a private name is one that LangChain asks of every chat model."""
+    from langchain_core.language_models import BaseChatModel
+
+    return not name.startswith("__") and hasattr(BaseChatModel, name)
 
 
 def _make(arguments: Mapping[str, Any]) -> BaseChatModel:

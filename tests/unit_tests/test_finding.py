@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import builtins
+import copy
 import importlib.metadata
 import inspect
 import sys
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import httpx2
 import pytest
+from langchain.agents import create_agent
 from langchain.chat_models import init_chat_model as langchains
+from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
 from langchain_openai import ChatOpenAI
 from mock_api import MockAPI
@@ -202,6 +205,37 @@ def test_the_default_model_shows_through_and_no_secret_does() -> None:
     assert llm.get_num_tokens("Hello") == 1
     assert "sk-secret" not in repr(llm)
     assert "tamma_openai:gpt-4o" in repr(llm)
+
+
+def test_it_has_the_schema_and_the_names_that_langchain_asks_for() -> None:
+    ours = init_chat_model("tamma_openai:gpt-4o", configurable_fields="any", api_key="sk-test")
+    theirs = langchains("openai:gpt-4o", configurable_fields="any", api_key="sk-test")
+    assert ours.get_input_jsonschema()["anyOf"] == theirs.get_input_jsonschema()["anyOf"]
+    assert ours._llm_type == "openai-chat"
+    assert not hasattr(ours, "_ipython_canary_method_should_not_exist_")
+    assert copy.copy(ours).model_name == "gpt-4o"
+
+
+async def test_an_agent_takes_a_model_that_its_configuration_chooses(
+    api: MockAPI, client: dict[str, Any]
+) -> None:
+    def add(a: int, b: int) -> int:
+        """Add."""
+        return a + b
+
+    llm = init_chat_model("tamma_openai:gpt-4o", configurable_fields=("model",), **client)
+    agent = create_agent(cast("BaseChatModel", llm), [add])
+    config: RunnableConfig = {"configurable": {"model": "tamma_openai:gpt-4.1"}}
+    agent.invoke({"messages": [("human", "Hi")]}, config)
+    await agent.ainvoke({"messages": [("human", "Hi")]}, config)
+    assert [body["model"] for body in api.bodies] == ["gpt-4.1", "gpt-4.1"]
+
+
+def test_each_input_may_have_a_configuration(api: MockAPI, client: dict[str, Any]) -> None:
+    llm = init_chat_model("tamma_openai:gpt-4o", configurable_fields="any", **client)
+    configs: list[RunnableConfig] = [{"configurable": {"model": "openai:gpt-4.1"}}, {}]
+    llm.batch(["a", "b"], configs)
+    assert {body["model"] for body in api.bodies} == {"gpt-4.1", "gpt-4o"}
 
 
 def test_frameworks_find_the_class_by_entry_point() -> None:
