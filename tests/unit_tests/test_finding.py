@@ -224,7 +224,7 @@ async def test_an_agent_takes_a_model_that_its_configuration_chooses(
         return a + b
 
     llm = init_chat_model("tamma_openai:gpt-4o", configurable_fields=("model",), **client)
-    agent = create_agent(cast("BaseChatModel", llm), [add])
+    agent: Any = create_agent(cast("BaseChatModel", llm), [add])
     config: RunnableConfig = {"configurable": {"model": "tamma_openai:gpt-4.1"}}
     agent.invoke({"messages": [("human", "Hi")]}, config)
     await agent.ainvoke({"messages": [("human", "Hi")]}, config)
