@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import command_line
 import pytest
@@ -250,9 +250,10 @@ def test_other_machines_are_refused(
 # --- PostgreSQL ---
 
 
-def test_postgres_reads_the_same_as_memory() -> None:
+@pytest.mark.parametrize("step", ["hour", "day", "month"])
+def test_postgres_reads_the_same_as_memory(step: Literal["hour", "day", "month"]) -> None:
     records = [*varied_records(300), *varied_records(40, first=FIRST - timedelta(days=9), seed=3)]
-    options = ReportOptions(top=3, budget_usd=Decimal(3), now=FIRST + timedelta(days=31))
+    options = ReportOptions(top=3, step=step, budget_usd=Decimal(3), now=FIRST + timedelta(days=31))
     wanted: tuple[dict[str, Any], ...] = ({}, {"user_id": "user-1"}, {"tags": ["chat", "search"]})
     with schema() as url, UsageTracker(url) as postgres, UsageTracker("memory") as memory:
         for record in records:

@@ -50,7 +50,9 @@ def _read(tracker: UsageTracker, plan: ReportPlan, **wanted: Any) -> LedgerFigur
 @given(st.lists(usage_records(), max_size=20), st.data())
 def test_every_store_reads_the_same(records: list[UsageRecord], data: st.DataObject) -> None:
     wanted = data.draw(filters(records))
-    plan = ReportPlan(data.draw(st.integers(1, 4)), data.draw(st.sampled_from(["day", "month"])))
+    plan = ReportPlan(
+        data.draw(st.integers(1, 4)), data.draw(st.sampled_from(["hour", "day", "month"]))
+    )
     found = []
     with tempfile.TemporaryDirectory() as directory:
         for store in ("memory", f"sqlite:///{directory}/usage.db"):
@@ -124,6 +126,21 @@ def test_troubles_count_failures_and_retries(tracker: UsageTracker) -> None:
     assert retries == sum(record.attempts - 1 for record in records) > 0
     kinds = {trouble.error_kind for trouble in figures.troubles}
     assert kinds == {None, "rate_limit", "server_error", "request_timeout", "stream_interrupted"}
+
+
+def test_days_of_a_month_are_one_point(tmp_path: Path) -> None:
+    with UsageTracker("memory") as memory, UsageTracker(tmp_path / "usage.db") as sqlite:
+        for record in varied_records(400, days=70):
+            memory.record(record)
+            sqlite.record(record)
+        found = _read(sqlite, ReportPlan(step="month"))
+        assert found == _read(memory, ReportPlan(step="month"))
+    assert list(found.by_time) == ["2026-03", "2026-04", "2026-05"]
+    assert list(found.times["latency_us"].by_time) == list(found.by_time)
+    counts = [quantiles.count for quantiles in found.times["latency_us"].by_time.values()]
+    assert counts == [figures.total_requests for figures in found.by_time.values()]
+    keys = [(trouble.time, trouble.status, trouble.error_kind) for trouble in found.troubles]
+    assert len(keys) == len(set(keys))
 
 
 def test_an_empty_ledger_reads_as_nothing(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal, Self, TypeAlias
@@ -215,13 +215,19 @@ def cache_use(groups: Mapping[GroupKey, Tally]) -> tuple[CacheUse, ...]:
     return tuple(use for use in uses if use.tokens.cached_tokens or use.tokens.cache_write_tokens)
 
 
-def troubles_in_order(troubles: Sequence[Trouble]) -> tuple[Trouble, ...]:
-    """Order them by time, status and kind.
+def troubles_in_order(troubles: Iterable[Trouble]) -> tuple[Trouble, ...]:
+    """Add up those of the same time, status and kind, and order them by these.
 
     Args:
-        troubles: In any order.
+        troubles: In any order; databases give the days of a month apart.
     """
-    return tuple(sorted(troubles, key=lambda it: (it.time, it.status, it.error_kind or "")))
+    sums: dict[tuple[str, str, str | None], tuple[int, int, int]] = {}
+    for it in troubles:
+        key = it.time, it.status, it.error_kind
+        requests, repeated, retries = sums.get(key, (0, 0, 0))
+        sums[key] = requests + it.requests, repeated + it.repeated, retries + it.retries
+    ordered = sorted(sums, key=lambda key: (key[0], key[1], key[2] or ""))
+    return tuple(Trouble(*key, *sums[key]) for key in ordered)
 
 
 def _cell_order(item: tuple[tuple[str, str | None], object]) -> tuple[str, str]:

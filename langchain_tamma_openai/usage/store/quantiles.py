@@ -6,7 +6,7 @@ the ranks are picked off as they come by.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal, literal_column, select
@@ -15,6 +15,7 @@ from langchain_tamma_openai.usage.report.figures import QUANTILES, Quantiles, Ti
 from langchain_tamma_openai.usage.store.queries import (
     Condition,
     fold,
+    month_or_time,
     time_column,
     time_text,
     unfold,
@@ -68,26 +69,32 @@ class TimesQuery:
         else:
             found = self._picked(connection, measure)
         overall, times, models = found
-        by_time = {time_text(self._step, time): times[time] for time in sorted(times)}
         by_model = {unfold(self._models, place): models[place] for place in models}
         ordered = dict(sorted(by_model.items(), key=lambda item: item[0] or ""))
-        return Times(next(iter(overall.values()), None), by_time, ordered)
+        return Times(next(iter(overall.values()), None), dict(sorted(times.items())), ordered)
 
     def _percentiles(self, connection: Connection, measure: str) -> list[Sequence[Any]]:
         column = self._runs.c[measure]
         values = func.percentile_disc(_SHARES).within_group(column)
         chosen = [
             self._wanted(select(key, func.count(), values), measure).group_by(_FIRST)
-            for key in (literal(1), self._time, self._model)
+            for key in (literal(1), month_or_time(self._time, self._step), self._model)
         ]
-        return [connection.execute(statement).all() for statement in chosen]
+        overall, times, models = (connection.execute(statement).all() for statement in chosen)
+        named = [(self._label(time), *rest) for time, *rest in times]
+        return [overall, named, models]
+
+    def _label(self, time: object) -> str:
+        return str(time) if isinstance(time, str) else time_text(self._step, time)
 
     def _picked(self, connection: Connection, measure: str) -> list[dict[Any, Quantiles]]:
         keys = (self._time, self._model)
         counting = self._wanted(select(*keys, func.count()), measure).group_by(_FIRST, _SECOND)
         overall, by_time, by_model = pickers = _Picker(), _Picker(), _Picker()
+        labels: dict[int, str] = {}  # several days are one month
         for time, model, count in connection.execute(counting):
-            for picker, key in zip(pickers, (1, time, model), strict=True):
+            label = labels.setdefault(time, self._label(time))
+            for picker, key in zip(pickers, (1, label, model), strict=True):
                 picker.expect(key, count)
         column: ColumnElement[Any] = self._runs.c[measure]
         ordered = self._wanted(select(column, *keys), measure).order_by(column)
@@ -95,7 +102,7 @@ class TimesQuery:
         for rows in _plain_rows(connection, ordered):
             overall.pass_by(1, seen, [row[0] for row in rows])
             seen += len(rows)
-            by_time.see((row[1], row[0]) for row in rows)
+            by_time.see((labels[row[1]], row[0]) for row in rows)
             by_model.see((row[2], row[0]) for row in rows)
         return [picker.found() for picker in pickers]
 
@@ -117,17 +124,17 @@ class _Picker:
     """Picks the values at certain ranks out of values that come in order, by key."""
 
     def __init__(self) -> None:
-        self._counts: dict[int, int] = {}
-        self._steps: dict[int, int] = {}
-        self._values: dict[int, list[int]] = {}
+        self._counts: dict[Hashable, int] = {}
+        self._steps: dict[Hashable, int] = {}
+        self._values: dict[Hashable, list[int]] = {}
 
-    def expect(self, key: int, count: int) -> None:
+    def expect(self, key: Hashable, count: int) -> None:
         """Expect so many values of a key."""
         self._counts[key] = self._counts.get(key, 0) + count
         self._values[key] = []
         self._steps[key] = ranks(self._counts[key])[0]
 
-    def see(self, pairs: Iterable[tuple[int, int]]) -> None:
+    def see(self, pairs: Iterable[tuple[Hashable, int]]) -> None:
         """Take keys and values in the order of the values."""
         steps = self._steps
         for key, value in pairs:
@@ -135,7 +142,7 @@ class _Picker:
             if not step:
                 self._pick(key, value)
 
-    def pass_by(self, key: int, before: int, values: Sequence[int]) -> None:
+    def pass_by(self, key: Hashable, before: int, values: Sequence[int]) -> None:
         """Take values that are all of one key, after so many before."""
         found = self._values[key]
         for rank in ranks(self._counts[key])[len(found) :]:
@@ -143,13 +150,13 @@ class _Picker:
                 return
             found.append(values[rank - before - 1])
 
-    def found(self) -> dict[int, Quantiles]:
+    def found(self) -> dict[Any, Quantiles]:
         """Give the quantiles."""
         return {
             key: Quantiles(count, tuple(self._values[key])) for key, count in self._counts.items()
         }
 
-    def _pick(self, key: int, value: int) -> None:
+    def _pick(self, key: Hashable, value: int) -> None:
         """Note the value for the rank that is reached, and for those that are the same."""
         found, all_ranks = self._values[key], ranks(self._counts[key])
         reached = all_ranks[len(found)]

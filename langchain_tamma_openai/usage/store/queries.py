@@ -11,9 +11,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    Integer,
     Row,
     Select,
     case,
+    cast,
     exists,
     func,
     literal_column,
@@ -298,13 +300,26 @@ def read_groups(connection: Connection, query: SummaryQuery) -> dict[GroupKey, T
 
 
 def time_column(tables: LedgerTables, name: str) -> ColumnElement[Any]:
-    """Give the hour or day of a run as a number that `time_text` reads.
+    """Give the hour or day of a run as a number that `time_text` reads; for a month, the day.
 
     Args:
         tables: The tables.
         name: One of `TIME_GROUPS`.
     """
     return _sql(f"({tables.runs.name}.started_us + {ERA_US}) / {HOUR_US * _HOURS[name]}")
+
+
+def month_or_time(column: ColumnElement[Any], name: str) -> ColumnElement[Any]:
+    """Give the month of a day as text, in PostgreSQL; hours and days stay as they are.
+
+    Args:
+        column: What `time_column` gives: for a month, its days.
+        name: One of `TIME_GROUPS`.
+    """
+    if name != "month":
+        return column
+    day = cast(column, Integer)
+    return func.to_char(_sql("DATE '0001-01-01'") + day, _sql("'YYYY-MM'"))
 
 
 def time_text(name: str, value: object) -> str:

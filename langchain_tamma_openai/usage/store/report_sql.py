@@ -163,7 +163,8 @@ class ReportReader:
             .where(*self._conditions, ~runs.cache_hit, (runs.status != "ok") | repeated)
             .group_by(literal_column("1"), runs.status, runs.error_kind)
         )
-        return troubles_in_order([_trouble(step, row) for row in self._connection.execute(chosen)])
+        found = [_trouble(step, row) for row in self._connection.execute(chosen)]
+        return troubles_in_order(found)
 
 
 def _trouble(step: TimeStep, row: Any) -> Trouble:
