@@ -357,7 +357,11 @@ def test_examples_of_the_page_run(tmp_path: Path) -> None:
     file = tmp_path / "openai.yaml"
     file.write_text(dict(blocks)["yaml"], encoding="utf-8")
     assert TammaOpenAIConfig.from_yaml(file).timeout == 120
-    python = [code for kind, code in blocks if kind == "python" and "ChatTamma" not in code]
+    python = [
+        code
+        for kind, code in blocks
+        if kind == "python" and "TammaOpenAIConfig" in code and "ChatTamma" not in code
+    ]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec("\n".join(python), {})  # noqa: S102 - our own page

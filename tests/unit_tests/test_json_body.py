@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openai._utils._json import openapi_dumps
 
@@ -36,6 +36,7 @@ MESSAGES = st.lists(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(name=st.sampled_from(["messages", "input"]), messages=MESSAGES, other=VALUES)
 def test_the_same_bytes(name: str, messages: Any, other: Any) -> None:
     body = {"model": "m", name: messages, "other": other}
