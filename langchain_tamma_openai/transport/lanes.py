@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_tamma_openai.transport.cookies import CookieLine
@@ -37,12 +37,13 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.transport.idle import Origin
     from langchain_tamma_openai.transport.pools import SharedAsyncTransport, SharedTransport
 
-State = tuple[object, ...]
+State = tuple[Any, ...]
 
 _MOST_FORMS = 32
 _KNOWN_OPTIONS = {"max_retries", "headers", "params", "extra_json", "timeout"}
-# What clients note at their first request: that they are open, and the platform.
-_SETTLED_BY_USE = {"_state", "_platform"}
+# What clients note at their first request: that they are open, and the platform. Hooks and headers
+# are looked at by themselves.
+_NOT_COMPARED = {"_state", "_platform", "_event_hooks", "_headers"}
 _STEPS = ("connect", "read", "write", "pool")
 _REDIRECTED = range(300, 400)
 _ERROR = 400
@@ -170,8 +171,8 @@ class Lane:
             *_copied(vars(client)),
             *_copied(vars(http)),
             http.is_closed,
-            http.headers.raw,
             any(http.event_hooks.values()),
+            tuple(http.headers.raw),
         )
 
     # --- after ---
@@ -190,8 +191,8 @@ class Lane:
             return
         if self._state is None or self._state == state:
             form = self._learned(departure.request, response.request)
-            self._state = state
-            self._forms[kind] = form
+            self._state = (*state[:-1], _shared(state[-1]))
+            self._forms[_shared(kind)] = form
 
     def _is_plain(self, response: httpx2.Response) -> bool:
         url = response.request.url
@@ -316,6 +317,12 @@ def _dumps() -> Callable[[object], bytes]:
     return openapi_dumps
 
 
+@lru_cache(maxsize=64)
+def _shared(value: Hashable) -> Hashable:
+    """Return one object for all that are equal: a thousand models have the same."""
+    return value
+
+
 @cache
 def _omitted() -> type:
     import openai
@@ -336,7 +343,7 @@ def _copied(fields: Mapping[str, Any]) -> Iterator[object]:
     """Copy what a later change in place would change."""
     yield len(fields)
     for name, value in fields.items():
-        if name not in _SETTLED_BY_USE:
+        if name not in _NOT_COMPARED:
             yield (dict(value) or None) if isinstance(value, dict) else value
 
 

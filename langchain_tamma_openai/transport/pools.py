@@ -119,6 +119,11 @@ def _own_ssl_context() -> ssl.SSLContext:
 
 
 @cache
+def _direct_key(options: SocketOptions) -> PoolKey:
+    return PoolKey(None, options)
+
+
+@cache
 def _http_untouched() -> Untouched:
     return http_untouched()
 
@@ -221,6 +226,8 @@ async def aclose_idle_connections() -> None:
 class _Shared:
     """What both colours of a transport over shared pools decide alike."""
 
+    __slots__ = ("_direct_key", "_socket_options", "proxy_for")
+
     def __init__(self, proxy: str | None = None, socket_options: SocketOptions = ()) -> None:
         """Choose the pool.
 
@@ -233,7 +240,7 @@ class _Shared:
         """
         self.proxy_for = ProxyChoice(proxy)
         self._socket_options = socket_options
-        self._direct_key = PoolKey(None, socket_options)
+        self._direct_key = _direct_key(socket_options)
 
     def _key(self, request: httpx2.Request) -> PoolKey:
         proxy = self.proxy_for(request.url)
@@ -246,6 +253,8 @@ class _Shared:
 
 class SharedTransport(_Shared):
     """A sync transport over the process's shared pool; closing it leaves the pool open."""
+
+    __slots__ = ()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request through the shared pool."""
@@ -262,6 +271,8 @@ class SharedTransport(_Shared):
 
 class SharedAsyncTransport(_Shared):
     """The async twin of `SharedTransport`, over the pool of the running event loop."""
+
+    __slots__ = ()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request through the running loop's pool."""

@@ -31,6 +31,8 @@ class ProxyChoice:
     system's settings stand in for them.
     """
 
+    __slots__ = ("_by_scheme", "_exceptions", "_given")
+
     def __init__(self, proxy: str | None = None) -> None:
         """Read the environment, unless a proxy is given.
 
