@@ -137,7 +137,7 @@ def test_cached_tokens_that_the_ledger_counted_fresh_are_found(form: str) -> Non
     moved=st.sets(st.integers(0, 59), max_size=3),
     gone=st.sets(st.integers(0, 59), max_size=3),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_every_planted_drift_of_listed_calls_is_found_and_no_other(
     missing: set[int], moved: set[int], gone: set[int]
 ) -> None:
@@ -163,7 +163,7 @@ def test_every_planted_drift_of_listed_calls_is_found_and_no_other(
 
 
 @given(numbers=st.lists(st.integers(0, 59), min_size=1, max_size=3, unique=True))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_drifts_of_different_days_and_models_do_not_hide_each_other(numbers: list[int]) -> None:
     calls = many(60)
     places = {(calls[number].day, calls[number].model) for number in numbers}

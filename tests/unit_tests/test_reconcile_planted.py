@@ -333,6 +333,26 @@ def test_the_surcharge_of_a_region_is_no_drift_where_the_ledger_knows_it(form: s
     assert set(_kinds(found)) == (set() if form == "usage" else {"regional_uplift"})
 
 
+@each_form
+def test_calls_of_other_servers_are_nothing_that_openai_bills(form: str) -> None:
+    records = _plain(LUNA)
+    tracker = _ledger(
+        [*records[:20], *(_at_a_proxy(each, "llama-3.3-70b") for each in records[20:])]
+    )
+    found = reconcile(tracker, FORMS[form](LUNA[:20]), **RANGE)
+    assert found.drifts == ()
+    assert found.matched_requests == 20
+    others = [_at_a_proxy(each, "gpt-6-luna") for each in records[20:]]
+    tracker = _ledger([*records[:20], *others])
+    assert reconcile(tracker, FORMS[form](LUNA), **RANGE).drifts == ()
+
+
+def _at_a_proxy(record: UsageRecord, model: str) -> UsageRecord:
+    (attempt,) = record.attempt_records
+    attempt = replace(attempt, base_url="https://proxy.example/v1", model=model)
+    return replace(record, model=model, attempt_records=(attempt,))
+
+
 # --- prices ---
 
 

@@ -310,11 +310,13 @@ class _Pairs:
         self._by_likeness()
         days = _days(rows)
         first, last = start or days[0], end or days[1]
+        is_mixed = any(not call.is_elsewhere for call in self._calls)
         self.left = [
             call
             for call in self._calls
             if id(call) not in self._taken
             and call.is_known
+            and not (is_mixed and call.is_elsewhere)
             and call.ended_at >= first
             and call.started_at < last
         ]

@@ -10,11 +10,18 @@ from functools import reduce
 from typing import TypedDict
 from uuid import UUID
 
+from langchain_tamma_openai.parameters.settings import is_openai
 from langchain_tamma_openai.pricing import CostCalculator
 from langchain_tamma_openai.pricing_cost import Cost, CostPart
 from langchain_tamma_openai.pricing_region import is_regional
 from langchain_tamma_openai.usage.money import add_exactly, sum_exactly
-from langchain_tamma_openai.usage.reconcile.names import BATCH, STANDARD, model_of, tier_of
+from langchain_tamma_openai.usage.reconcile.names import (
+    BATCH,
+    STANDARD,
+    is_listed,
+    model_of,
+    tier_of,
+)
 from langchain_tamma_openai.usage.record import (
     AttemptRecord,
     Delivery,
@@ -40,11 +47,13 @@ class LedgerCall:
         ended_at: When it had ended.
         served: The model as it was recorded.
         tier: The tier that was recorded.
-        tokens: What it used; None where the answer was never seen.
-        usd: What it cost; None when not known.
-        cost: The same by kind of token.
+        tokens: What it used; nothing where the answer was never seen.
+        cost: What it cost, by kind of token; None when not known.
         is_estimate: Whether its tokens are an estimate.
         is_regional: Whether a regional address of OpenAI answered.
+        is_known: Whether its answer was seen, and its tokens are known.
+        is_elsewhere: Whether another provider was asked, or another server for a model that
+            OpenAI does not have; a proxy in front of OpenAI is none.
     """
 
     run_id: UUID
@@ -58,6 +67,7 @@ class LedgerCall:
     is_estimate: bool
     is_regional: bool = False
     is_known: bool = True
+    is_elsewhere: bool = False
 
     @property
     def usd(self) -> Decimal | None:
@@ -87,11 +97,18 @@ def billed_calls(records: Iterable[UsageRecord]) -> Iterator[LedgerCall]:
         attempts = record.attempt_records or ((record,) if record.attempts else ())
         for attempt in attempts:
             if attempt.tokens is None:
-                is_open = getattr(attempt, "delivery", None) is Delivery.SENT_OUTCOME_UNKNOWN
-                if is_open:
+                if _may_be_billed(attempt):
                     yield _call(record, attempt, TokenUsage(), is_known=False)
             elif attempt.tokens.total_tokens > 0:
                 yield _call(record, attempt, attempt.tokens)
+
+
+def _may_be_billed(attempt: AttemptRecord | UsageRecord) -> bool:
+    """Whether nobody knows what an attempt used."""
+    if not isinstance(attempt, AttemptRecord):
+        return False
+    is_unknown = attempt.measurement is Measurement.UNKNOWN
+    return is_unknown and attempt.delivery is not Delivery.NEVER_SENT
 
 
 def _call(
@@ -102,6 +119,7 @@ def _call(
     is_known: bool = True,
 ) -> LedgerCall:
     is_guess, base_url = record.estimated, None
+    served = attempt.model or attempt.requested_model or record.model or ""
     if isinstance(attempt, AttemptRecord):
         is_guess = attempt.measurement is Measurement.ESTIMATED
         base_url = attempt.base_url
@@ -110,14 +128,32 @@ def _call(
         ids=tuple(each for each in (attempt.response_id, attempt.request_id) if each),
         started_at=attempt.started_at,
         ended_at=attempt.started_at + timedelta(seconds=attempt.latency_s),
-        served=attempt.model or attempt.requested_model or record.model or "",
+        served=served,
         tier=tier_of(attempt.service_tier),
         tokens=tokens,
         cost=attempt.cost,
         is_estimate=is_guess,
         is_regional=is_regional(base_url),
         is_known=is_known,
+        is_elsewhere=record.provider not in {None, "openai"}
+        or not (is_openai(base_url) or is_listed(model_of(served) or "")),
     )
+
+
+def without_others(
+    calls: Iterable[LedgerCall],
+) -> tuple[list[LedgerCall], list[LedgerCall]]:
+    """Part what other servers than OpenAI's answered from the rest.
+
+    Args:
+        calls: Of the ledger.
+
+    Returns:
+        OpenAI's calls, or all where none is OpenAI's; and the others.
+    """
+    listed = list(calls)
+    kept = [call for call in listed if not call.is_elsewhere]
+    return (kept, [call for call in listed if call.is_elsewhere]) if kept else (listed, [])
 
 
 def merged(calls: Sequence[LedgerCall]) -> LedgerCall:
@@ -141,6 +177,7 @@ def merged(calls: Sequence[LedgerCall]) -> LedgerCall:
         cost=reduce(Cost.__add__, costs),
         is_estimate=any(call.is_estimate for call in calls),
         is_regional=last.is_regional,
+        is_elsewhere=last.is_elsewhere,
     )
 
 

@@ -89,13 +89,18 @@ def _model_in(text: str, known: AbstractSet[str]) -> tuple[str | None, list[str]
     words = text.split()
     for number in range(len(words), 0, -1):
         name = model_of("-".join(words[:number]))
-        if name is not None and (name in known or _is_listed(name)):
+        if name is not None and (name in known or is_listed(name)):
             return name, words[number:]
     return None, []
 
 
 @lru_cache(maxsize=4096)
-def _is_listed(name: str) -> bool:
+def is_listed(name: str) -> bool:
+    """Whether OpenAI has such a model.
+
+    Args:
+        name: Without a date.
+    """
     from langchain_tamma_openai.models import ModelCatalog
 
     return ModelCatalog().get(name).known

@@ -14,7 +14,12 @@ from langchain_tamma_openai.usage.reconcile.buckets import BucketMatch
 from langchain_tamma_openai.usage.reconcile.calls import CallMatch
 from langchain_tamma_openai.usage.reconcile.export import Export, Row, read_export
 from langchain_tamma_openai.usage.reconcile.files import Source, refuse
-from langchain_tamma_openai.usage.reconcile.ledger import LedgerCall, Pricer, billed_calls
+from langchain_tamma_openai.usage.reconcile.ledger import (
+    LedgerCall,
+    Pricer,
+    billed_calls,
+    without_others,
+)
 from langchain_tamma_openai.usage.reconcile.result import Drift, DriftKind, Reconciliation
 from langchain_tamma_openai.usage.reconcile.spans import span_of
 
@@ -70,7 +75,9 @@ def reconcile(
     rows = [row for row in export.rows if _is_inside(row, start, end)]
     first, last = _range(rows, start, end)
     pricer = Pricer(prices or CostCalculator())
-    calls = _calls(tracker, first, last, export, progress)
+    calls, others = without_others(_calls(tracker, first, last, export, progress))
+    if export.form == "calls":
+        calls += others  # they may be listed by a gateway
     match = _MATCHES[export.form](rows, calls, pricer, start, end)
     drifts = list(match.drifts())
     if not other_services:
@@ -83,8 +90,15 @@ def reconcile(
         ledger_usd=_ledger_usd(match.compared),
         start=first,
         end=last,
-        notes=(*match.notes, *([_PARTIAL] if export.is_partial else [])),
+        notes=(*match.notes, *_notes(export, others)),
     )
+
+
+def _notes(export: Export, others: Sequence[LedgerCall]) -> Iterator[str]:
+    if export.is_partial:
+        yield _PARTIAL
+    if others and export.form != "calls":
+        yield f"{len(others):,} calls of other servers than OpenAI's are left out"
 
 
 _MATCHES: Mapping[str, type[CallMatch | BucketMatch | AmountMatch]] = {
