@@ -112,6 +112,11 @@ def _assistant_text(block: Block) -> Block | None:
     return {"type": "text", "text": block["text"]}
 
 
+def _assistant_refusal(block: Block) -> Block | None:
+    """Bare text; a refusal without any, as other providers report it, is not sent."""
+    return {"type": "refusal", "refusal": text} if (text := block.get("refusal")) else None
+
+
 # --- images, files, audio ---------------------------------------------------------------------
 
 
@@ -296,6 +301,7 @@ TOOL_BLOCKS: Mapping[str, BlockEncoder] = {**USER_BLOCKS, "text": _tool_text}
 ASSISTANT_BLOCKS: Mapping[str, BlockEncoder] = {
     **_COMMON,
     "text": _assistant_text,
+    "refusal": _assistant_refusal,
     "reasoning": _dropped,
     "tool_call": _dropped,
     "invalid_tool_call": _dropped,

@@ -196,7 +196,9 @@ class _InputItems:
         self._message_part(block, part)
 
     def refusal(self, block: Json) -> None:
-        self._message_part(block, {"type": "refusal", "refusal": block.get("refusal") or ""})
+        """Send a refusal; of one without text, as other providers report it, nothing."""
+        if text := block.get("refusal"):
+            self._message_part(block, {"type": "refusal", "refusal": text})
 
     def _message_part(self, block: Json, part: Json) -> None:
         """Add a part to the message item of the same id, or begin a new one."""

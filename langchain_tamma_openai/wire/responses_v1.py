@@ -53,6 +53,11 @@ def _text(block: Json) -> Json:
     return {**block, "annotations": [_annotation(entry) for entry in block["annotations"]]}
 
 
+def _refusal(block: Json) -> Json:
+    extras = _extras(block)
+    return {**block, "phase": extras["phase"]} if "phase" in extras else block
+
+
 def _annotation(annotation: Json) -> Json:
     kind = annotation.get("type")
     if kind == "non_standard_annotation":
@@ -128,6 +133,7 @@ def _tool_search_output(block: Json) -> Json:
 
 _TRANSLATIONS: dict[str, Callable[[Json], Json]] = {
     "text": _text,
+    "refusal": _refusal,
     "image": _image,
     "non_standard": _non_standard,
     "server_tool_call": _tool_search_call,

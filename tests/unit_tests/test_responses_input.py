@@ -445,6 +445,22 @@ def test_another_providers_reasoning_and_tools_stay_out() -> None:
     assert [item["type"] for item in responses_input([message])] == ["message"]
 
 
+@pytest.mark.parametrize(
+    "phase", [{"phase": "final_answer"}, {"extras": {"phase": "final_answer"}}]
+)
+def test_a_refusal_keeps_its_phase_in_every_form(phase: Json) -> None:
+    block = {"type": "refusal", "refusal": "no", "id": "msg_1", **phase}
+    assert responses_input([ai(block, {"type": "refusal", "refusal": ""})]) == [
+        {
+            "type": "message",
+            "content": [{"type": "refusal", "refusal": "no"}],
+            "role": "assistant",
+            "id": "msg_1",
+            "phase": "final_answer",
+        }
+    ]
+
+
 def test_an_unknown_server_tool_is_left_out() -> None:
     message = ai(
         {"type": "server_tool_call", "name": "web_fetch", "id": "x", "args": {}},

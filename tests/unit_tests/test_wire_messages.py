@@ -98,6 +98,14 @@ def test_a_text_block_without_text_is_not_sent_back() -> None:
     assert sent["content"] == [{"type": "text", "text": "a"}]
 
 
+def test_a_refusal_goes_back_bare_and_one_without_text_not_at_all() -> None:
+    block = {"type": "refusal", "refusal": "no", "id": "msg_1", "extras": {"phase": "final_answer"}}
+    assert one(AIMessage(content=[block, {"type": "refusal", "refusal": ""}])) == {
+        "role": "assistant",
+        "content": [{"type": "refusal", "refusal": "no"}],
+    }
+
+
 def test_a_tool_result_keeps_blocks_that_hold_no_text() -> None:
     sent = one(ToolMessage(content=[{"type": "text"}], tool_call_id="call_1"))
     assert sent["content"] == [{"type": "text"}]
