@@ -2,18 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal, Self, TypeVar
 
+Key = TypeVar("Key", bound=Hashable)
 Measure = Literal["latency", "first_token"]
 COLUMNS: Mapping[Measure, str] = {"latency": "latency_us", "first_token": "first_token_us"}
-SHARES = (50, 90, 95, 99)
-"""Which, in percent."""
-Ranks = tuple[int, ...]
-"""How many runs, and the time in microseconds for each of `SHARES`."""
+QUANTILES: Final = (0.5, 0.9, 0.95, 0.99)
 GroupKey = tuple[str | None, ...]
 _MICROSECONDS = 10**6
+
+
+def ranks(count: int) -> tuple[int, ...]:
+    """Give the place of each quantile among so many values, from 1.
+
+    Args:
+        count: At least 1. PostgreSQL's `percentile_disc` rounds the same way.
+    """
+    return tuple(max(1, math.ceil(share * count)) for share in QUANTILES)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """Exact quantiles of times in microseconds, by nearest rank: values that did occur.
+
+    Attributes:
+        count: How many times there are.
+        values_us: One for each of `QUANTILES`.
+    """
+
+    count: int
+    values_us: tuple[int, ...]
+
+    @classmethod
+    def of(cls, ordered: Sequence[int]) -> Self:
+        """Read them off times in order.
+
+        Args:
+            ordered: Microseconds, at least one.
+        """
+        return cls(len(ordered), tuple(ordered[rank - 1] for rank in ranks(len(ordered))))
+
+
+def quantiles_of(times: Iterable[tuple[Key, int | None]]) -> dict[Key, Quantiles]:
+    """Order times one by one, for stores that are no database.
+
+    Args:
+        times: What they are told apart by, and microseconds; None does not count.
+    """
+    listed: dict[Key, list[int]] = {}
+    for key, microseconds in times:
+        if microseconds is not None:
+            listed.setdefault(key, []).append(microseconds)
+    return {key: Quantiles.of(sorted(found)) for key, found in listed.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,38 +81,18 @@ class Percentiles:
 
 
 def percentiles(
-    found: Mapping[GroupKey, Ranks], group_by: Sequence[str]
+    found: Mapping[GroupKey, Quantiles], group_by: Sequence[str]
 ) -> tuple[Percentiles, ...]:
     """Read the percentiles of groups, ordered by their values.
 
     Args:
-        found: Ranks by the values of the group.
+        found: Quantiles by the values of the group.
         group_by: The names of these values.
     """
     ordered = sorted(found, key=lambda key: [(value is not None, value or "") for value in key])
     return tuple(_of(dict(zip(group_by, key, strict=True)), found[key]) for key in ordered)
 
 
-def _of(key: Mapping[str, str | None], ranks: Ranks) -> Percentiles:
-    number, *times = ranks
-    return Percentiles(key, number, *(microseconds / _MICROSECONDS for microseconds in times))
-
-
-def rank(times: Iterable[tuple[GroupKey, int | None]]) -> dict[GroupKey, Ranks]:
-    """Rank times one by one, for stores that are no database.
-
-    Args:
-        times: The values of a group and a time in microseconds; None does not count.
-    """
-    listed: dict[GroupKey, list[int]] = {}
-    for key, microseconds in times:
-        if microseconds is not None:
-            listed.setdefault(key, []).append(microseconds)
-    return {key: _ranks(sorted(found)) for key, found in listed.items()}
-
-
-def _ranks(ordered: Sequence[int]) -> Ranks:
-    number = len(ordered)
-    # The first rank of which `share` percent of all are at or below it.
-    places = (-(-share * number // 100) - 1 for share in SHARES)
-    return (number, *(ordered[place] for place in places))
+def _of(key: Mapping[str, str | None], quantiles: Quantiles) -> Percentiles:
+    times_s = (us / _MICROSECONDS for us in quantiles.values_us)
+    return Percentiles(key, quantiles.count, *times_s)

@@ -370,9 +370,9 @@ def time_us(record: UsageRecord, measure: str) -> int | None:
 
     Args:
         record: The run.
-        measure: "latency" or "first_token".
+        measure: "latency_us" or "first_token_us".
     """
-    seconds = record.latency_s if measure == "latency" else record.time_to_first_token_s
+    seconds = record.latency_s if measure == "latency_us" else record.time_to_first_token_s
     return None if seconds is None else microseconds(seconds)
 
 

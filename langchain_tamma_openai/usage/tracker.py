@@ -314,7 +314,7 @@ class UsageTracker:
         wanted = RecordFilter.parse(cast("dict[str, object]", filters))
         names = parse_group_by(group_by, GROUPS)
         self.flush()
-        return percentiles(self._store.ranks(wanted, names, measure), names)
+        return percentiles(self._store.quantiles(wanted, names, COLUMNS[measure]), names)
 
     def export(
         self,

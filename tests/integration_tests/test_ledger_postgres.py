@@ -16,9 +16,13 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from postgres_places import schema
+from report_records import varied_records
 
 from langchain_tamma_openai.errors import StorageError
+from langchain_tamma_openai.usage.filters import RecordFilter
+from langchain_tamma_openai.usage.percentiles import COLUMNS
 from langchain_tamma_openai.usage.record import UsageRecord
+from langchain_tamma_openai.usage.report.figures import ReportPlan, TimeStep
 from langchain_tamma_openai.usage.tracker import UsageTracker
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "unit_tests"))
@@ -59,6 +63,23 @@ def test_any_records_add_up_exactly(
         kept = {record.run_id: record for record in reversed(records)}.values()
         later = [run for run in kept if run.started_at.date() >= date(2026, 3, 15)]
         check_answers(tracker, later, group_by)
+
+
+@pytest.mark.parametrize("step", ["hour", "day", "month"])
+def test_reports_and_percentiles_are_those_of_the_memory(
+    tracker: UsageTracker, step: TimeStep
+) -> None:
+    memory = UsageTracker("memory")
+    for record in varied_records(150, days=70):
+        memory.record(record)
+        tracker.record(record)
+    wanted, plan = RecordFilter.parse({}), ReportPlan(top=3, step=step)
+    assert tracker.report_figures(wanted, plan) == memory.report_figures(wanted, plan)
+    for group_by in ((), (step,), ("tag",), (step, "model")):
+        for measure in COLUMNS:
+            assert tracker.percentiles(measure, group_by=group_by) == memory.percentiles(
+                measure, group_by=group_by
+            )
 
 
 def test_filters_and_pages_work_as_in_a_file(tracker: UsageTracker) -> None:

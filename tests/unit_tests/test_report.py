@@ -437,7 +437,7 @@ def test_percentiles_of_the_database_are_those_of_the_memory(tmp_path: Path) -> 
         for record in varied_records(60):
             memory.record(record)
             sqlite.record(record)
-        for group_by in ((), ("model",), ("day", "model"), ("tag",)):
+        for group_by in ((), ("model",), ("day", "model"), ("tag",), ("month",), ("month", "tag")):
             for measure in COLUMNS:
                 assert sqlite.percentiles(measure, group_by=group_by) == memory.percentiles(
                     measure, group_by=group_by

@@ -17,10 +17,10 @@ from usage_folding import filters
 from usage_records import usage_record, usage_records
 
 from langchain_tamma_openai.usage.filters import RecordFilter
+from langchain_tamma_openai.usage.percentiles import QUANTILES
 from langchain_tamma_openai.usage.record import RunStatus, UsageRecord
 from langchain_tamma_openai.usage.report.figures import (
     DIMENSIONS,
-    QUANTILES,
     LedgerFigures,
     ReportPlan,
     choose_step,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal, Self, TypeAlias
 
+from langchain_tamma_openai.usage.percentiles import COLUMNS, Quantiles
 from langchain_tamma_openai.usage.summary import AMOUNT_NAMES, GroupKey, Tally, UsageFigures
 from langchain_tamma_openai.wire.usage import TokenUsage
 
@@ -27,8 +27,7 @@ SLICE_COUNTS: Final = (
 SLICE_AMOUNTS: Final = AMOUNT_NAMES[-1:]
 
 CACHE_COUNTS: Final = ("cached_tokens", "cache_write_tokens", "cache_write_12h_tokens")
-QUANTILES: Final = (0.5, 0.9, 0.95, 0.99)
-MEASURES: Final = ("latency_us", "first_token_us")
+MEASURES: Final = tuple(COLUMNS.values())
 _HOURLY_UP_TO: Final = timedelta(days=3)
 _DAILY_UP_TO: Final = timedelta(days=400)
 
@@ -89,28 +88,6 @@ class Breakdown:
             if tally.counts[0]
         }
         return cls(tuple(names), distinct, dict(sorted(cells.items(), key=_cell_order)))
-
-
-@dataclass(frozen=True, slots=True)
-class Quantiles:
-    """Exact quantiles of times in microseconds, by nearest rank: values that did occur.
-
-    Attributes:
-        count: How many times there are.
-        values_us: One for each of `QUANTILES`.
-    """
-
-    count: int
-    values_us: tuple[int, ...]
-
-    @classmethod
-    def of(cls, ordered: Sequence[int]) -> Self:
-        """Read them off times in order.
-
-        Args:
-            ordered: Microseconds, at least one.
-        """
-        return cls(len(ordered), tuple(ordered[rank - 1] for rank in ranks(len(ordered))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +155,6 @@ class LedgerFigures:
     cache_use: tuple[CacheUse, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     times: Mapping[str, Times] = field(default_factory=dict)
-
-
-def ranks(count: int) -> tuple[int, ...]:
-    """Give the place of each quantile among so many values, from 1.
-
-    Args:
-        count: At least 1. PostgreSQL's `percentile_disc` rounds the same way.
-    """
-    return tuple(max(1, math.ceil(share * count)) for share in QUANTILES)
 
 
 def ranking(groups: Mapping[GroupKey, Tally]) -> list[str]:

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from langchain_tamma_openai.pricing_cost import plain_decimal
-from langchain_tamma_openai.usage.report.figures import QUANTILES, SLICE_COUNTS, Quantiles
+from langchain_tamma_openai.usage.percentiles import QUANTILES, Quantiles
+from langchain_tamma_openai.usage.report.figures import SLICE_COUNTS
 from langchain_tamma_openai.usage.summary import OTHERS, UsageFigures
 
 if TYPE_CHECKING:

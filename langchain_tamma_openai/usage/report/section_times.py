@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from langchain_tamma_openai.usage.percentiles import QUANTILES, Quantiles
 from langchain_tamma_openai.usage.report.charts import Axis, Point, Series, lines, ranges
-from langchain_tamma_openai.usage.report.figures import QUANTILES, Quantiles, Times
+from langchain_tamma_openai.usage.report.figures import Times
 from langchain_tamma_openai.usage.report.sections import Cell, Section, Table
 from langchain_tamma_openai.usage.report.wording import labels, seconds, step_start
 

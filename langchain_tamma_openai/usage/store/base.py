@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from langchain_tamma_openai.usage.filters import RecordFilter
-from langchain_tamma_openai.usage.percentiles import GroupKey, Measure, Ranks
+from langchain_tamma_openai.usage.percentiles import GroupKey, Quantiles
 from langchain_tamma_openai.usage.record import UsageRecord
 from langchain_tamma_openai.usage.report.figures import LedgerFigures, ReportPlan
 from langchain_tamma_openai.usage.summary import UsageSummary
@@ -35,10 +35,16 @@ class RecordStore(Protocol):
     def report(self, wanted: RecordFilter, plan: ReportPlan) -> LedgerFigures:
         """Read what a report needs of the records that are wanted, all at one moment."""
 
-    def ranks(
-        self, wanted: RecordFilter, group_by: Sequence[str], measure: Measure
-    ) -> dict[GroupKey, Ranks]:
-        """Rank the times of the runs that are wanted, but for answers out of a cache."""
+    def quantiles(
+        self, wanted: RecordFilter, group_by: Sequence[str], measure: str
+    ) -> dict[GroupKey, Quantiles]:
+        """Order the times of the runs that are wanted, but for answers out of a cache.
+
+        Args:
+            wanted: Which runs.
+            group_by: Names to group by.
+            measure: "latency_us" or "first_token_us".
+        """
 
     def clear(self, before: datetime) -> int:
         """Forget the runs that started before a moment, and say how many there were."""

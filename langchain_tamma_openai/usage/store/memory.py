@@ -14,7 +14,7 @@ from uuid import UUID
 
 from langchain_tamma_openai.usage.drafts import Kept, RecordDraft, made
 from langchain_tamma_openai.usage.filters import RecordFilter
-from langchain_tamma_openai.usage.percentiles import GroupKey, Measure, Ranks, rank
+from langchain_tamma_openai.usage.percentiles import GroupKey, Quantiles, quantiles_of
 from langchain_tamma_openai.usage.record import UsageRecord
 from langchain_tamma_openai.usage.report.figures import LedgerFigures, ReportPlan
 from langchain_tamma_openai.usage.store.base import PAGE_ROWS
@@ -83,12 +83,12 @@ class MemoryStore:
 
         return read_figures(self._matching(wanted), plan)
 
-    def ranks(
-        self, wanted: RecordFilter, group_by: Sequence[str], measure: Measure
-    ) -> dict[GroupKey, Ranks]:
-        """Rank the times of the runs that are wanted."""
+    def quantiles(
+        self, wanted: RecordFilter, group_by: Sequence[str], measure: str
+    ) -> dict[GroupKey, Quantiles]:
+        """Order the times of the runs that are wanted."""
         runs = [record for record in self._matching(wanted) if not record.cache_hit]
-        return rank(
+        return quantiles_of(
             (key, time_us(record, measure)) for record in runs for key in keys_of(record, group_by)
         )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
@@ -25,7 +26,6 @@ from sqlalchemy import (
 
 from langchain_tamma_openai.usage.filters import RecordFilter
 from langchain_tamma_openai.usage.money import join_usd
-from langchain_tamma_openai.usage.percentiles import SHARES
 from langchain_tamma_openai.usage.store.measures import (
     ODD,
     amount_measures,
@@ -132,6 +132,8 @@ class SummaryQuery:
         self._wanted = wanted
         self._group_by = tuple(group_by)
         self._kept = kept or {}
+        self._source = source_of(tables, group_by)
+        self._columns = [key_column(tables, name, self._kept.get(name)) for name in group_by]
         self._counts = tuple(counts)
         self._count_places = [COUNT_NAMES.index(name) for name in self._counts]
         self._split = not tables.has_decimals
@@ -162,40 +164,15 @@ class SummaryQuery:
         runs = self._tables.runs
         conditions = run_conditions(self._tables, self._wanted, Span.of(self._wanted))
         amounts = [runs.c[name] for name in AMOUNT_NAMES]
-        chosen = select(*self._run_keys(), *amounts).select_from(self._source())
-        return chosen.where(*conditions, _sql(ODD), ~runs.c.cache_hit)
-
-    def ranks(self, column: str) -> Select[Any]:
-        """Choose the number of times of each group, and the time at each rank of `SHARES`.
-
-        Args:
-            column: Where the time is, in microseconds.
-        """
-        runs = self._tables.runs
-        keys = [key.label(f"key_{place}") for place, key in enumerate(self._run_keys())]
-        time = runs.c[column].label("time")
-        place = func.row_number().over(partition_by=keys or None, order_by=time).label("place")
-        number = func.count().over(partition_by=keys or None).label("number")
-        conditions = run_conditions(self._tables, self._wanted, Span.of(self._wanted))
-        known = (time.is_not(None), ~runs.c.cache_hit)
-        ordered = (
-            select(*keys, time, place, number)
-            .select_from(self._source())
-            .where(*conditions, *known)
-            .subquery()
+        chosen = select(*self._run_keys(), *amounts).select_from(
+            source_of(self._tables, self._group_by)
         )
-        groups = [ordered.c[key.name] for key in keys]
-        at = [
-            func.min(case((ordered.c.place * 100 >= ordered.c.number * share, ordered.c.time)))
-            for share in SHARES
-        ]
-        chosen = select(*groups, func.max(ordered.c.number), *at).group_by(*groups)
-        return chosen if groups else chosen.having(func.count() > 0)
+        return chosen.where(*conditions, _sql(ODD), ~runs.c.cache_hit)
 
     def key(self, row: Row[Any]) -> GroupKey:
         """Read the key of a row of either kind."""
-        pairs = zip(self._group_by, row, strict=False)
-        return tuple(self._label(name, value) for name, value in pairs)
+        pairs = zip(self._columns, row, strict=False)
+        return tuple(column.label(value) for column, value in pairs)
 
     def tally(self, row: Row[Any]) -> tuple[Tally, int]:
         """Read the figures of a row of `sums`, and how many odd amounts they leave out."""
@@ -230,7 +207,9 @@ class SummaryQuery:
         counts = count_measures(row)
         measures = [*(counts[name] for name in self._counts), *self._amounts.values()]
         sums = [func.sum(_sql(measure)) for measure in measures]
-        chosen = select(*self._run_keys(), *sums).select_from(self._source())
+        chosen = select(*self._run_keys(), *sums).select_from(
+            source_of(self._tables, self._group_by)
+        )
         conditions = run_conditions(self._tables, self._wanted, span)
         return chosen.where(*conditions).group_by(*self._key_columns())
 
@@ -252,13 +231,7 @@ class SummaryQuery:
         return chosen.group_by(*self._key_columns())
 
     def _run_keys(self) -> list[ColumnElement[Any]]:
-        return [self._run_key(name) for name in self._group_by]
-
-    def _run_key(self, name: str) -> ColumnElement[Any]:
-        if name in TIME_GROUPS:
-            return time_column(self._tables, name)
-        table = self._tables.tags if name == "tag" else self._tables.runs
-        return self._folded(name, table.c[name])
+        return [column.value for column in self._columns]
 
     def _key_columns(self) -> list[ColumnElement[Any]]:
         """Name the columns of the key by their places: their expressions have parameters."""
@@ -267,16 +240,52 @@ class SummaryQuery:
     def _folded(self, name: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
         return fold(column, self._kept[name]) if name in self._kept else column
 
-    def _label(self, name: str, value: object) -> str | None:
-        if name in TIME_GROUPS:
-            return time_text(name, value)
-        if name in self._kept:
-            return unfold(self._kept[name], value)
-        return None if value is None else str(value)
 
-    def _source(self) -> FromClause:
-        runs, tags = self._tables.runs, self._tables.tags
-        return runs.outerjoin(tags, tags.c.seq == runs.c.seq) if "tag" in self._group_by else runs
+class KeyColumn(NamedTuple):
+    """What runs are told apart by.
+
+    Attributes:
+        value: Gives a number or a text for each run.
+        label: Reads it; several may read the same.
+        distinct: Gives one value for each label, which `label` reads too, in PostgreSQL.
+    """
+
+    value: ColumnElement[Any]
+    label: Callable[[object], str | None]
+    distinct: ColumnElement[Any]
+
+
+def key_column(tables: LedgerTables, name: str, kept: Sequence[str] | None = None) -> KeyColumn:
+    """Tell runs apart by a name that one can group by.
+
+    Args:
+        tables: The tables; for tags those of tags have to be joined, see `source_of`.
+        name: One of `GROUPS`.
+        kept: Values that are told apart; all others are `OTHERS`. None tells all apart.
+    """
+    if name in TIME_GROUPS:
+        time = time_column(tables, name)
+        return KeyColumn(time, partial(time_text, name), month_or_time(time, name))
+    column: ColumnElement[Any] = (tables.tags if name == "tag" else tables.runs).c[name]
+    if kept is None:
+        return KeyColumn(column, _text, column)
+    folded = fold(column, kept)
+    return KeyColumn(folded, partial(unfold, kept), folded)
+
+
+def source_of(tables: LedgerTables, group_by: Sequence[str]) -> FromClause:
+    """Give the runs, joined with their tags where these tell them apart.
+
+    Args:
+        tables: The tables.
+        group_by: Names to group by.
+    """
+    runs, tags = tables.runs, tables.tags
+    return runs.outerjoin(tags, tags.c.seq == runs.c.seq) if "tag" in group_by else runs
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def read_groups(connection: Connection, query: SummaryQuery) -> dict[GroupKey, Tally]:
@@ -323,12 +332,14 @@ def month_or_time(column: ColumnElement[Any], name: str) -> ColumnElement[Any]:
 
 
 def time_text(name: str, value: object) -> str:
-    """Read a value of `time_column`.
+    """Read a value of `time_column` or `month_or_time`.
 
     Args:
         name: One of `TIME_GROUPS`.
-        value: The number.
+        value: The number, or the month as text.
     """
+    if isinstance(value, str):
+        return value
     hour = int(str(value)) * _HOURS[name]
     return time_label(from_us(hour * HOUR_US - ERA_US), name)
 

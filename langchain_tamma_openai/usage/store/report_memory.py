@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from operator import mul
-from typing import TypeVar
 
+from langchain_tamma_openai.usage.percentiles import quantiles_of
 from langchain_tamma_openai.usage.record import RunStatus, UsageRecord
 from langchain_tamma_openai.usage.record_codec import clean_text
 from langchain_tamma_openai.usage.report.figures import (
@@ -16,7 +16,6 @@ from langchain_tamma_openai.usage.report.figures import (
     SLICE_COUNTS,
     Breakdown,
     LedgerFigures,
-    Quantiles,
     ReportPlan,
     Times,
     TimeStep,
@@ -33,10 +32,8 @@ from langchain_tamma_openai.usage.summary import (
     Tally,
     UsageFigures,
     keys_of,
-    microseconds,
+    time_us,
 )
-
-_Key = TypeVar("_Key", bound=Hashable)
 
 
 def read_figures(records: Sequence[UsageRecord], plan: ReportPlan) -> LedgerFigures:
@@ -115,38 +112,15 @@ def _troubles(requests: Iterable[UsageRecord], step: TimeStep) -> tuple[Trouble,
 def _times(
     requests: Iterable[UsageRecord], step: TimeStep, measure: str, models: Sequence[str]
 ) -> Times:
-    values = sorted(
-        (
-            (us, str(keys_of(record, (step,))[0][0]), _model(record, models))
-            for record in requests
-            if (us := _measured(record, measure)) is not None
-        ),
-        key=lambda value: value[0],
+    times = [(time_us(record, measure), record) for record in requests]
+    by_time = quantiles_of((keys_of(record, (step,))[0][0], us) for us, record in times)
+    by_model = quantiles_of((_model(record, models), us) for us, record in times)
+    overall = quantiles_of(((), us) for us, _ in times)
+    return Times(
+        overall.get(()),
+        {str(time): by_time[time] for time in sorted(by_time, key=str)},
+        {model: by_model[model] for model in sorted(by_model, key=lambda it: it or "")},
     )
-    overall = Quantiles.of([value[0] for value in values]) if values else None
-    by_time = _quantiles((value[1], value[0]) for value in values)
-    by_model = _quantiles((value[2], value[0]) for value in values)
-    return Times(overall, dict(sorted(by_time.items())), _by_name(by_model, lambda it: it or ""))
-
-
-def _quantiles(pairs: Iterable[tuple[_Key, int]]) -> dict[_Key, Quantiles]:
-    groups: dict[_Key, list[int]] = {}
-    for key, value in pairs:
-        groups.setdefault(key, []).append(value)
-    return {key: Quantiles.of(values) for key, values in groups.items()}
-
-
-def _by_name(
-    found: Mapping[str | None, Quantiles], order: Callable[[str | None], str]
-) -> dict[str | None, Quantiles]:
-    return dict(sorted(found.items(), key=lambda item: order(item[0])))
-
-
-def _measured(record: UsageRecord, measure: str) -> int | None:
-    if measure == "latency_us":
-        return microseconds(record.latency_s)
-    seconds = record.time_to_first_token_s
-    return None if seconds is None else microseconds(seconds)
 
 
 def _model(record: UsageRecord, models: Sequence[str]) -> str | None:

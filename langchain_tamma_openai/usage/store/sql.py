@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Result, Table, delete, func, select
 
 from langchain_tamma_openai.errors import StorageError
 from langchain_tamma_openai.usage.filters import RecordFilter
-from langchain_tamma_openai.usage.percentiles import COLUMNS, Measure, Ranks
+from langchain_tamma_openai.usage.percentiles import Quantiles
 from langchain_tamma_openai.usage.record import UsageRecord
 from langchain_tamma_openai.usage.report.figures import LedgerFigures, ReportPlan
 from langchain_tamma_openai.usage.store.base import PAGE_ROWS
@@ -137,14 +137,15 @@ class SqlStore:
         with self._reading() as connection:
             return ReportReader(connection, self._tables, wanted, plan).read()
 
-    def ranks(
-        self, wanted: RecordFilter, group_by: Sequence[str], measure: Measure
-    ) -> dict[GroupKey, Ranks]:
-        """Rank the times of the runs that are wanted, in the database."""
-        query = SummaryQuery(self._tables, wanted, group_by)
+    def quantiles(
+        self, wanted: RecordFilter, group_by: Sequence[str], measure: str
+    ) -> dict[GroupKey, Quantiles]:
+        """Order the times of the runs that are wanted, in the database."""
+        from langchain_tamma_openai.usage.store.quantiles import QuantilesQuery
+
+        query = QuantilesQuery.of(self._tables, wanted, group_by)
         with self._reading() as connection:
-            rows = connection.execute(query.ranks(COLUMNS[measure]))
-            return {query.key(row): tuple(map(int, row[len(group_by) :])) for row in rows}
+            return query.read(connection, measure, [range(len(group_by))])[0]
 
     def clear(self, before: datetime) -> int:
         """Forget the runs that started before a moment, and say how many there were."""
