@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import timedelta
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from langchain_tamma_openai.transport.cookies import CookieLine
 from langchain_tamma_openai.transport.http_library import http_library
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.transport.pools import SharedAsyncTransport, SharedTransport
 
 State = tuple[Any, ...]
+Shared = TypeVar("Shared", bound=Hashable)
 
 _MOST_FORMS = 32
 _KNOWN_OPTIONS = {"max_retries", "headers", "params", "extra_json", "timeout"}
@@ -212,9 +213,9 @@ class Lane:
         if _has_own_read_limit(request, sent):
             blanks.add(READ_TIMEOUT)
         return Form(
-            origin_of(sent),
+            _shared(origin_of(sent)),
             str(sent.url),
-            sent.method,
+            _shared(sent.method),
             head_form(sent.method.encode(), sent.url.raw_path, headers, blanks),
             tuple(map(sent.extensions["timeout"].get, _STEPS)),
             takes_cookies,
@@ -318,7 +319,7 @@ def _dumps() -> Callable[[object], bytes]:
 
 
 @lru_cache(maxsize=64)
-def _shared(value: Hashable) -> Hashable:
+def _shared(value: Shared) -> Shared:
     """Return one object for all that are equal: a thousand models have the same."""
     return value
 
@@ -344,7 +345,7 @@ def _copied(fields: Mapping[str, Any]) -> Iterator[object]:
     yield len(fields)
     for name, value in fields.items():
         if name not in _NOT_COMPARED:
-            yield (dict(value) or None) if isinstance(value, dict) else value
+            yield tuple(value.items()) if isinstance(value, dict) else value
 
 
 def _kind(request: WireRequest) -> Hashable | None:
