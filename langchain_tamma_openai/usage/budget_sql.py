@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from langchain_tamma_openai.checks import safe_url
@@ -37,8 +37,6 @@ from langchain_tamma_openai.usage.budget_windows import Span, moment_of
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection, Engine
     from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-
-    Upsert = sqlite.Insert | postgresql.Insert
 
 T = TypeVar("T")
 
@@ -170,7 +168,7 @@ class SqlStore:
         if self._is_sqlite:
             return self._run_in_sqlite(job)
         with _translated(self._name), self._engine.begin() as connection:
-            return job(_SqlStep(connection))
+            return job(_PostgresStep(connection))
 
     def _run_in_sqlite(self, job: Callable[[Transaction], T]) -> T:
         with _translated(self._name), self._turn:
@@ -381,27 +379,22 @@ _ENDED = (
 )
 
 
-class _Writing:
-    """Statements that each dialect writes in its own words."""
-
-    def __init__(self, insert: Callable[[sa.Table], Upsert]) -> None:
-        self.create = insert(_LINES).on_conflict_do_nothing()
-        self.hold = _upsert(insert(_RESERVATIONS), "reservation_id")
-        self.keep_limits = _upsert(insert(_LIMITS), "limit_id")
-
-
-def _upsert(insert: Upsert, key: str) -> Upsert:
+def _upsert(table: sa.Table, key: str) -> postgresql.Insert:
+    insert = postgresql.insert(table)
     new = {column.name: column for column in insert.excluded if column.name != key}
     return insert.on_conflict_do_update(index_elements=[key], set_=new)
 
 
-_WRITING = {"sqlite": _Writing(sqlite.insert), "postgresql": _Writing(postgresql.insert)}
+_CREATE = postgresql.insert(_LINES).on_conflict_do_nothing()
+_HOLD = _upsert(_RESERVATIONS, "reservation_id")
+_KEEP_LIMITS = _upsert(_LIMITS, "limit_id")
 
 
-class _SqlStep:
+class _PostgresStep:
+    """The steps of one transaction in PostgreSQL; those in SQLite are in `budget_sqlite`."""
+
     def __init__(self, connection: Connection) -> None:
         self._run = connection.execute
-        self._writing = _WRITING[connection.dialect.name]
 
     def find(self, key: LineKey) -> Line | None:
         row = self._run(_FIND, {"line": key.ident}).mappings().first()
@@ -409,7 +402,7 @@ class _SqlStep:
 
     def create(self, key: LineKey) -> Line:
         fresh = Line(key)
-        self._run(self._writing.create, {**_identity_row(key), **_line_row(fresh)})
+        self._run(_CREATE, {**_identity_row(key), **_line_row(fresh)})
         return self.find(key) or fresh
 
     def save(self, line: Line) -> None:
@@ -442,7 +435,7 @@ class _SqlStep:
             "expires_at_s": held.expires_at_s,
             "state": held.state.value,
         }
-        self._run(self._writing.hold, values)
+        self._run(_HOLD, values)
 
     def drop(self, ident: str) -> None:
         self._run(_DROP, {"ident": ident})
@@ -468,7 +461,7 @@ class _SqlStep:
             "limit_usd": None if limits.usd is None else _text(limits.usd),
             "limit_tokens": limits.tokens,
         }
-        self._run(self._writing.keep_limits, values)
+        self._run(_KEEP_LIMITS, values)
 
     def forget_ended(self, budget: str, before_s: float) -> None:
         idents = self._run(_ENDED, {"budget": budget, "now_s": before_s}).scalars().all()

@@ -112,11 +112,6 @@ class SqliteStep:
         """
         self._run("COMMIT")
 
-    def rollback(self) -> None:
-        """Undo the step, as far as it got."""
-        self._forget()
-        self._run("ROLLBACK")
-
     def _forget(self) -> None:
         self._lines.clear()
         self._held.clear()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from langchain_tamma_openai.pricing_cost import plain_decimal
 from langchain_tamma_openai.redact import redact_secrets
-from langchain_tamma_openai.usage.report.figures import TimeStep
 from langchain_tamma_openai.usage.summary import OTHERS
 
 _MICROSECONDS = 10**6
@@ -127,19 +126,6 @@ def step_start(label: str) -> datetime:
     """
     whole = label if len(label) > len("2026-03") else f"{label}-01"
     return datetime.fromisoformat(whole.removesuffix("Z")).replace(tzinfo=UTC)
-
-
-def step_end(label: str, step: TimeStep) -> datetime:
-    """Give the first moment after an hour, day or month.
-
-    Args:
-        label: See `step_start`.
-        step: What it is.
-    """
-    start = step_start(label)
-    if step == "month":
-        return (start + timedelta(days=32)).replace(day=1)
-    return start + (timedelta(hours=1) if step == "hour" else timedelta(days=1))
 
 
 def clean(text: object) -> str:
