@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -44,3 +45,18 @@ def schema() -> Iterator[str]:
         with engine.begin() as connection:
             connection.execute(sa.schema.DropSchema(name, cascade=True))
         engine.dispose()
+
+
+@contextmanager
+def database(kind: str, folder: Path) -> Iterator[str]:
+    """Give the URL of a database for a test: of a file in a folder, or of a schema.
+
+    Args:
+        kind: "sqlite", or anything else for PostgreSQL.
+        folder: Where the file is.
+    """
+    if kind == "sqlite":
+        yield f"sqlite:///{folder / 'usage.db'}"
+    else:
+        with schema() as url:
+            yield url

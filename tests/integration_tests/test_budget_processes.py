@@ -3,55 +3,28 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from budget_worker import MOST_TOKENS, MOST_USD, shared_budget
-from postgres_places import schema
+from postgres_places import database
+from workers import Process, tell, workers
 
-WORKER = Path(__file__).parent / "budget_worker.py"
+WORKER = "budget_worker.py"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'budget.db'}"
-        return
-    with schema() as url:
+    with database(request.param, tmp_path) as url:
         yield url
 
 
-@contextmanager
-def _workers(number: int, *arguments: object) -> Iterator[list[subprocess.Popen[str]]]:
-    command = [sys.executable, str(WORKER), *map(str, arguments)]
-    with ExitStack() as stack:
-        processes = [
-            stack.enter_context(
-                subprocess.Popen(  # noqa: S603 - our own script
-                    command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-                )
-            )
-            for _ in range(number)
-        ]
-        try:
-            yield processes
-        finally:
-            for process in processes:
-                process.kill()
-
-
-def _reports(processes: list[subprocess.Popen[str]]) -> list[dict[str, object]]:
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
+def _reports(processes: list[Process]) -> list[dict[str, object]]:
+    tell(processes)
     outputs = [process.communicate(timeout=180)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * len(processes)
     return [json.loads(output.splitlines()[-1]) for output in outputs]
@@ -61,7 +34,7 @@ def _reports(processes: list[subprocess.Popen[str]]) -> list[dict[str, object]]:
 def test_four_processes_of_fifty_calls_never_overspend_and_use_the_budget(
     store: str, colour: str
 ) -> None:
-    with _workers(4, "spend", store, colour, 50) as processes:
+    with workers(4, WORKER, "spend", store, colour, 50) as processes:
         reports = _reports(processes)
 
     spent = sum((Decimal(str(report["spent"])) for report in reports), Decimal(0))
@@ -75,7 +48,7 @@ def test_four_processes_of_fifty_calls_never_overspend_and_use_the_budget(
 
 
 def test_an_alert_is_given_once_among_all_processes(store: str) -> None:
-    with _workers(4, "spend", store, "async", 10) as processes:
+    with workers(4, WORKER, "spend", store, "async", 10) as processes:
         reports = _reports(processes)
 
     alerts = Counter(alert for report in reports for alert in _texts(report["alerts"]))
@@ -94,7 +67,7 @@ def _texts(value: object) -> list[str]:
 def test_what_killed_processes_had_reserved_is_settled_after_its_time(
     store: str, policy: str, charged_usd: Decimal
 ) -> None:
-    with _workers(2, "hold", store, 3, policy) as processes:
+    with workers(2, WORKER, "hold", store, 3, policy) as processes:
         for process in processes:
             assert process.stdout is not None
             assert process.stdout.readline() == "holding\n"
@@ -113,7 +86,7 @@ def test_what_killed_processes_had_reserved_is_settled_after_its_time(
 
 
 def test_many_processes_may_open_a_new_store_at_once(store: str) -> None:
-    with _workers(8, "hold", store, 60, "charge") as processes:
+    with workers(8, WORKER, "hold", store, 60, "charge") as processes:
         for process in processes:
             assert process.stdout is not None
             assert process.stdout.readline() == "holding\n"
@@ -126,7 +99,7 @@ def test_many_processes_may_open_a_new_store_at_once(store: str) -> None:
 
 
 def test_a_call_waits_for_what_a_dead_process_had_reserved(store: str) -> None:
-    with _workers(1, "hold", store, 1, "free") as processes:
+    with workers(1, WORKER, "hold", store, 1, "free") as processes:
         assert processes[0].stdout is not None
         assert processes[0].stdout.readline() == "holding\n"
         processes[0].kill()

@@ -21,7 +21,7 @@ import pytest
 import sqlalchemy as sa
 from accounting import Accountant
 from loopback import LoopbackServer
-from postgres_places import schema
+from postgres_places import database
 
 from langchain_tamma_openai.usage.record import RunStatus
 from langchain_tamma_openai.usage.tracker import UsageTracker
@@ -34,10 +34,7 @@ FLUSH_S, WRITE_S = 0.2, 0.8
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'usage.db'}"
-        return
-    with schema() as url:
+    with database(request.param, tmp_path) as url:
         yield url
 
 

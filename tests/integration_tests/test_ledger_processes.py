@@ -20,7 +20,7 @@ from uuid import UUID
 
 import pytest
 from ledger_worker import USD, make_record
-from postgres_places import schema
+from postgres_places import database
 
 from langchain_tamma_openai.usage.tracker import UsageTracker
 
@@ -33,11 +33,8 @@ ROUNDS = int(os.environ.get("LEDGER_KILL_ROUNDS", "2"))
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/usage.db"
-    else:
-        with schema() as url:
-            yield url
+    with database(request.param, tmp_path) as url:
+        yield url
 
 
 def _start(

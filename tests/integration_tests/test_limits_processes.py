@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 import multiprocessing
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from enforcing_server import EnforcingServer
 from redis_places import URL, namespace
+from workers import Process, workers_at_once
 
 from langchain_tamma_openai.resilience.limits import OpenAIRateLimiter
 
@@ -32,32 +31,12 @@ def place() -> Iterator[str]:
 @contextmanager
 def _workers(
     number: int, place: str, server: EnforcingServer, seconds: float
-) -> Iterator[list[subprocess.Popen[str]]]:
+) -> Iterator[list[Process]]:
     """Start processes that send at once when they are told."""
     rpm, tpm = server.buckets.limits
     arguments = [URL, place, server.port, rpm, tpm, int(seconds)]
-    command = [sys.executable, str(HERE / "limited_worker.py"), *map(str, arguments)]
-    with ExitStack() as stack:
-        processes = [
-            stack.enter_context(
-                subprocess.Popen(  # noqa: S603 - our own script
-                    command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-                )
-            )
-            for _ in range(number)
-        ]
-        for process in processes:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        try:
-            yield processes
-        finally:
-            for process in processes:
-                process.kill()
+    with workers_at_once(number, "limited_worker.py", *arguments) as processes:
+        yield processes
 
 
 @pytest.mark.parametrize(

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
 from llmock.pytest_plugin import LLMock
 from redis_places import URL, namespace
+from workers import Process, workers_at_once
 
-import langchain_tamma_openai
-
-HERE = Path(__file__).parent
+WORKER = "limited_model_worker.py"
 PROCESSES = 4
 # Tokens that the server counts for one call of the worker: its prompt, and all of `max_tokens`.
 CHARGED = 134
@@ -31,39 +26,7 @@ def place() -> Iterator[str]:
         yield name
 
 
-@contextmanager
-def _workers(
-    place: str, url: str, rpm: int, tpm: int, seconds: int
-) -> Iterator[list[subprocess.Popen[str]]]:
-    """Start processes that call at once when they are told."""
-    arguments = [URL, place, url, rpm, tpm, seconds]
-    command = [sys.executable, str(HERE / "limited_model_worker.py"), *map(str, arguments)]
-    # The script does not find the package of this tree by itself.
-    env = {**os.environ, "PYTHONPATH": str(Path(langchain_tamma_openai.__file__).parents[1])}
-    with ExitStack() as stack:
-        processes = [
-            stack.enter_context(
-                subprocess.Popen(  # noqa: S603 - our own script
-                    command, text=True, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-                )
-            )
-            for _ in range(PROCESSES)
-        ]
-        for process in processes:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        try:
-            yield processes
-        finally:
-            for process in processes:
-                process.kill()
-
-
-def _counts(process: subprocess.Popen[str]) -> tuple[int, int]:
+def _counts(process: Process) -> tuple[int, int]:
     assert process.stdout is not None
     answers, errors = process.stdout.readline().split()
     return int(answers), int(errors)
@@ -80,7 +43,8 @@ def test_four_processes_are_never_refused_and_use_what_they_may(
     seconds = int(os.environ.get("LIMITED_SECONDS", "6"))
     llmock.limits(rpm=rpm or None, tpm=tpm or None).reply("Fine.", times=None)
     limits = (rpm, tpm) if told else (0, 0)
-    with _workers(place, f"{llmock.url}/v1", *limits, seconds) as processes:
+    arguments = [URL, place, f"{llmock.url}/v1", *limits, seconds]
+    with workers_at_once(PROCESSES, WORKER, *arguments) as processes:
         assert [process.wait(90) for process in processes] == [0] * PROCESSES
         counts = [_counts(process) for process in processes]
     answers, errors = (sum(column) for column in zip(*counts, strict=True))
@@ -92,7 +56,8 @@ def test_four_processes_are_never_refused_and_use_what_they_may(
 
 def test_killing_a_process_blocks_none(llmock: LLMock, place: str) -> None:
     llmock.limits(rpm=600).reply("Fine.", times=None)
-    with _workers(place, f"{llmock.url}/v1", 600, 0, 6) as processes:
+    arguments = [URL, place, f"{llmock.url}/v1", 600, 0, 6]
+    with workers_at_once(PROCESSES, WORKER, *arguments) as processes:
         time.sleep(random.uniform(0.1, 4.0))  # noqa: S311 - no secret
         processes[0].kill()
         assert [process.wait(60) for process in processes[1:]] == [0] * (PROCESSES - 1)
