@@ -8,13 +8,13 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from langchain_tamma_openai.batch_run.lines import BatchLine, read_line
 from langchain_tamma_openai.batch_run.problems import BadLine, BatchConflictError
+from langchain_tamma_openai.whole_files import sync_directory
 
 STANDARD = "-"
 """In place of a path: standard input, or standard output."""
@@ -184,13 +184,10 @@ class OutputFiles:
             os.close(self.journal)
             raise
 
-    def journal_lines(self) -> Iterator[bytes]:
-        """Read the journal."""
-        return _lines(self.journal_path)
-
     def output_lines(self) -> Iterator[bytes]:
         """Read the output."""
-        return _lines(self.path)
+        with self.path.open("rb") as file:
+            yield from file
 
     def cut(self, output_bytes: int, journal_bytes: int, *, needs_end: bool) -> None:
         """Cut off what is torn.
@@ -249,25 +246,6 @@ def write_all(descriptor: int, content: bytes) -> None:
     left = memoryview(content)
     while left:
         left = left[os.write(descriptor, left) :]
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable, where the system can.
-
-    Args:
-        path: The directory.
-    """
-    with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        yield from file
 
 
 def _open(path: Path) -> int:

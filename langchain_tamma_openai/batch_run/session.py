@@ -17,7 +17,6 @@ from langchain_tamma_openai.batch_run.files import (
     InputFacts,
     OutputFiles,
     beside,
-    sync_directory,
 )
 from langchain_tamma_openai.batch_run.journal import (
     Event,
@@ -44,6 +43,7 @@ from langchain_tamma_openai.batch_run.settings import (
 )
 from langchain_tamma_openai.batch_run.spending import open_budget
 from langchain_tamma_openai.pricing_cost import plain_decimal
+from langchain_tamma_openai.whole_files import sync_directory
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.usage.budget import Budget

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.batches.preparing import Configs
 
 
-class BatchingMixin(Mixin):
-    """Submits batches; what is bound to the model can submit them too."""
+class Submitting:
+    """Adds `submit_batch` to a model, and to what has one in it."""
 
     def submit_batch(
         self,
@@ -75,6 +75,10 @@ class BatchingMixin(Mixin):
         return await asubmit_batch(
             self, inputs, config, job_id=job_id, journal=journal, stop=stop, **kwargs
         )
+
+
+class BatchingMixin(Submitting, Mixin):
+    """Submits batches; what is bound to the model can submit them too."""
 
     def bind(self, **kwargs: Any) -> BoundModel:
         """Bind parameters; see LangChain's `Runnable.bind`."""

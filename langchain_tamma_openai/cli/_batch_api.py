@@ -13,14 +13,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from langchain_tamma_openai.batch_run.files import STANDARD, BatchInput, beside, sync_directory
+from langchain_tamma_openai.batch_run.files import STANDARD, BatchInput, beside
 from langchain_tamma_openai.batch_run.lines import BatchLine
 from langchain_tamma_openai.batch_run.problems import BadLine, BatchInputError
 from langchain_tamma_openai.batch_run.results import BatchResult as LineResult
 from langchain_tamma_openai.batch_run.results import bad_line_result, error_result
 from langchain_tamma_openai.cli import _options, _output
+from langchain_tamma_openai.cli._batch_running import refusals
 from langchain_tamma_openai.cli._errors import FAILED, WRONG_ARGUMENTS, CommandError
 from langchain_tamma_openai.pricing_cost import add_usd
+from langchain_tamma_openai.whole_files import replaced, sync_directory
 
 if TYPE_CHECKING:
     from langchain_tamma_openai import (
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     )
     from langchain_tamma_openai.batch_run.asking import Api
 
-_BUDGET_USED_UP = 3
 _SAY_EVERY_S = 10.0
 _POLL_VARIABLE = "TAMMA_OPENAI_BATCH_POLL_S"
 _POLL_S = 5.0
@@ -88,7 +89,7 @@ def run(wishes: Wishes, model: Model) -> int:
         CommandError: It cannot be done.
     """
     _check(wishes)
-    with _ledger(wishes.store) as tracker, _refusals():
+    with _ledger(wishes.store) as tracker, refusals():
         llm = model(tracker)
         if wishes.dry_run:
             return _price(wishes, llm)
@@ -130,18 +131,6 @@ def _ledger(store: str | None) -> Iterator[UsageTracker | None]:
     # In batches: what the job came to can be fetched again, so that no record waits for the disk.
     with UsageTracker(_options.store_location(store).url) as tracker:
         yield tracker
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    from langchain_tamma_openai import BudgetExceededError
-
-    try:
-        yield
-    except BatchInputError as error:
-        raise CommandError(error.message, WRONG_ARGUMENTS) from None
-    except BudgetExceededError as error:
-        raise CommandError(error.message, _BUDGET_USED_UP) from None
 
 
 # --- submitting ---
@@ -316,12 +305,8 @@ def _write(output: str, results: Sequence[LineResult]) -> None:
         _write_into(getattr(sys.stdout, "buffer", None), results)
         return
     path = Path(output)
-    draft = beside(path, "draft")
-    with draft.open("wb") as file:
+    with replaced(path) as file:
         _write_into(file, results)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
     sync_directory(path.absolute().parent)
 
 

@@ -15,13 +15,13 @@ from langchain_tamma_openai.cli import _options, _output
 from langchain_tamma_openai.cli._batch_display import Display
 from langchain_tamma_openai.cli._batch_words import figures, last_words, priced_words
 from langchain_tamma_openai.cli._errors import FAILED, INTERRUPTED, WRONG_ARGUMENTS, CommandError
-from langchain_tamma_openai.errors import ConfigurationError
+from langchain_tamma_openai.errors import BudgetExceededError, ConfigurationError
 
 if TYPE_CHECKING:
     from langchain_tamma_openai import BatchRun, ChatTammaOpenAI, UsageTracker
     from langchain_tamma_openai.batch_run.progress import BatchSummary
 
-__all__ = ["Display", "Ending", "drive", "ledger", "prepared", "price", "report"]
+__all__ = ["Display", "Ending", "drive", "ledger", "prepared", "price", "refusals", "report"]
 
 BUDGET_USED_UP = 3
 TERMINATED = 143
@@ -91,13 +91,20 @@ def prepared(llm: ChatTammaOpenAI, source: str, output: str, settings: dict[str,
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def refusals() -> Iterator[None]:
+    """Tell what keeps a batch from being begun as the command line does.
+
+    Raises:
+        CommandError: The input is wrong, another batch is in the way, or a budget is used up.
+    """
     try:
         yield
     except BatchInputError as error:
         raise CommandError(error.message, WRONG_ARGUMENTS) from None
     except BatchConflictError as error:
         raise CommandError(error.message) from None
+    except BudgetExceededError as error:
+        raise CommandError(error.message, BUDGET_USED_UP) from None
 
 
 def price(run: BatchRun, *, as_json: bool) -> None:
@@ -107,7 +114,7 @@ def price(run: BatchRun, *, as_json: bool) -> None:
         run: The batch.
         as_json: For programs.
     """
-    with _refusals():
+    with refusals():
         estimate = run.estimate()
     if as_json:
         _output.print_json(asdict(estimate))
@@ -127,7 +134,7 @@ def drive(run: BatchRun, display: Display) -> Ending:
         KeyboardInterrupt: It was interrupted before its first line.
     """
     signals: list[int] = []
-    with _refusals():
+    with refusals():
         try:
             summary = asyncio.run(_drive(run, display, signals))
         except asyncio.CancelledError:

@@ -24,7 +24,7 @@ from langchain_tamma_openai.usage.budget_amounts import (
     Bound,
     BudgetLimits,
     Keep,
-    change_of_limits,
+    Usd,
     read_tokens,
     read_usd,
     refuse_argument,
@@ -63,7 +63,6 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Usd = Decimal | float | str
 
 
 class Budget:
@@ -281,9 +280,7 @@ class Budget:
             InvalidParameterError: A wrong amount or label, or no limit would be left.
             StorageError: The store cannot be reached.
         """
-        self._desk.check(labels)
-        change = change_of_limits(limit_usd, limit_tokens)
-        self._desk.accounts.change_limits(self._desk.limited(labels), change)
+        self._desk.change_limits(labels, limit_usd, limit_tokens)
 
     async def aset_limit(
         self,
@@ -304,8 +301,7 @@ class Budget:
             InvalidParameterError: A label that is not in the scope.
             StorageError: The store cannot be reached.
         """
-        self._desk.check(labels)
-        self._desk.accounts.change_limits(self._desk.limited(labels), lambda _: None)
+        self._desk.clear_limits(labels)
 
     async def aclear_limit(self, **labels: object) -> None:
         """Return to the limit that was in force before; see `clear_limit`."""

@@ -20,6 +20,7 @@ ZERO = Decimal(0)
 _add, _subtract = EXACT.add, EXACT.subtract
 KEEP: Literal["keep"] = "keep"
 Keep = Literal["keep"]
+Usd = Decimal | float | str
 
 Refuse = Callable[[str, object, str], NoReturn]
 
@@ -125,7 +126,7 @@ def read_tokens(value: object, field: str, refuse: Refuse) -> int | None:
 
 
 def change_of_limits(
-    limit_usd: Decimal | float | str | None, limit_tokens: int | Keep | None
+    limit_usd: Usd | Keep | None, limit_tokens: int | Keep | None
 ) -> Callable[[BudgetLimits], BudgetLimits]:
     """Read what is to become of limits.
 

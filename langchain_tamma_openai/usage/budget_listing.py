@@ -8,11 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from langchain_tamma_openai.usage.budget_accounts import Accounts
-from langchain_tamma_openai.usage.budget_amounts import BudgetLimits, Keep, change_of_limits
+from langchain_tamma_openai.usage.budget_amounts import KEEP, BudgetLimits, Keep, Usd
 from langchain_tamma_openai.usage.budget_info import BudgetStatus
 from langchain_tamma_openai.usage.budget_reserving import Desk
 from langchain_tamma_openai.usage.budget_state import (
@@ -58,8 +57,8 @@ class StoredBudget:
 
     def set_limit(
         self,
-        limit_usd: Decimal | float | str | None = "keep",
-        limit_tokens: int | Keep | None = "keep",
+        limit_usd: Usd | Keep | None = KEEP,
+        limit_tokens: int | Keep | None = KEEP,
         **labels: object,
     ) -> None:
         """Change a limit; programs that use the budget obey with their next call.
@@ -73,9 +72,7 @@ class StoredBudget:
             InvalidParameterError: A wrong amount or label, or no limit would be left.
             StorageError: The store cannot be reached.
         """
-        self._desk.check(labels)
-        change = change_of_limits(limit_usd, limit_tokens)
-        self._desk.accounts.change_limits(self._desk.limited(labels), change)
+        self._desk.change_limits(labels, limit_usd, limit_tokens)
 
     def clear_limit(self, **labels: object) -> None:
         """Return to the limits that were in force before `set_limit`.
@@ -87,8 +84,7 @@ class StoredBudget:
             InvalidParameterError: A label that is not in the scope.
             StorageError: The store cannot be reached.
         """
-        self._desk.check(labels)
-        self._desk.accounts.change_limits(self._desk.limited(labels), lambda _: None)
+        self._desk.clear_limits(labels)
 
 
 class StoredBudgets:

@@ -20,7 +20,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 from langchain_tamma_openai.pricing_cost import plain_decimal
 from langchain_tamma_openai.resilience.limits_store import TaskSignal, ThreadSignal
 from langchain_tamma_openai.usage.budget_accounts import Accounts, Hold
-from langchain_tamma_openai.usage.budget_amounts import Bound, BudgetLimits, refuse_argument
+from langchain_tamma_openai.usage.budget_amounts import (
+    Bound,
+    BudgetLimits,
+    Keep,
+    Usd,
+    change_of_limits,
+    refuse_argument,
+)
 from langchain_tamma_openai.usage.budget_info import BudgetStatus
 from langchain_tamma_openai.usage.budget_state import (
     EVERY_LINE,
@@ -149,6 +156,22 @@ class Desk:
         for label in labels:
             if label not in self.scope:
                 refuse_argument("labels", label, f"in the budget's scope {self.scope!r}")
+
+    def change_limits(
+        self,
+        labels: Mapping[str, object],
+        limit_usd: Usd | Keep | None,
+        limit_tokens: int | Keep | None,
+    ) -> None:
+        """Change the limits of one line, or of all without any label; see `Budget.set_limit`."""
+        self.check(labels)
+        change = change_of_limits(limit_usd, limit_tokens)
+        self.accounts.change_limits(self.limited(labels), change)
+
+    def clear_limits(self, labels: Mapping[str, object]) -> None:
+        """Return to the limits that were in force before; see `Budget.clear_limit`."""
+        self.check(labels)
+        self.accounts.change_limits(self.limited(labels), lambda _: None)
 
     def status(self, line: Line, limits: BudgetLimits) -> BudgetStatus:
         """Describe a line."""

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Literal, NoReturn, TextIO, cast, overload
 
@@ -16,6 +13,7 @@ from langchain_tamma_openai.usage.export_columns import COLUMNS
 from langchain_tamma_openai.usage.export_parquet import import_pyarrow, write_parquet
 from langchain_tamma_openai.usage.export_text import csv_pieces, json_pieces, jsonl_pieces
 from langchain_tamma_openai.usage.record import UsageRecord
+from langchain_tamma_openai.whole_files import replaced
 
 ExportFormat = Literal["json", "jsonl", "csv", "parquet"]
 Progress = Callable[[int], None]
@@ -95,8 +93,7 @@ def export_records(
         written = buffer.getvalue()
         return written if format == "parquet" else written.decode("utf-8")
     if isinstance(target, str | os.PathLike):
-        with _replaced(Path(target)) as stream:
-            _write(counted, format, stream)
+        _write_to_file(counted, format, Path(target))
     elif hasattr(target, "write"):
         _write_to_stream(counted, format, target)
     else:
@@ -156,42 +153,18 @@ def _takes(target: object, nothing: bytes) -> bool:
     return True
 
 
-@contextmanager
-def _replaced(path: Path) -> Iterator[BinaryIO]:
-    """Open a file beside the target that takes its place at the end, or else vanishes."""
+def _write_to_file(records: Iterable[UsageRecord], format_name: str, path: Path) -> None:
     from langchain_tamma_openai.errors import StorageError
 
     try:
-        place = path.resolve()
-        if place.exists() and not place.is_file() and not place.is_dir():
-            with place.open("wb") as device:  # a pipe or a device cannot be replaced
-                yield device
-            return
-        with _beside(place) as stream:
-            yield stream
+        with replaced(path) as stream:
+            _write(records, format_name, stream)
     except OSError as exc:
         reason = exc.strerror or str(exc)
         raise StorageError(
             f"The export to {path} failed ({type(exc).__name__}: {reason}); nothing there was "
             "changed. Choose a folder that exists and can be written to"
         ) from exc
-
-
-@contextmanager
-def _beside(place: Path) -> Iterator[BinaryIO]:
-    draft = place.with_name(f".{place.name[:100]}.{secrets.token_hex(6)}.part")
-    try:
-        with draft.open("xb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        if place.exists():
-            shutil.copymode(place, draft)
-        draft.replace(place)
-    except BaseException:
-        with suppress(OSError):
-            draft.unlink()
-        raise
 
 
 def _refuse(field: str, value: object, expected: str) -> NoReturn:

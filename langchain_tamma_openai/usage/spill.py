@@ -22,6 +22,7 @@ from typing import BinaryIO
 from langchain_tamma_openai.errors import InvalidParameterError, StorageError
 from langchain_tamma_openai.usage.record import UsageRecord
 from langchain_tamma_openai.usage.record_codec import record_from_dict, record_to_dict
+from langchain_tamma_openai.whole_files import sync_directory
 
 if sys.platform != "win32":
     import fcntl
@@ -151,7 +152,7 @@ class Spill:
         try:
             _try_lock(file)
             hidden.rename(self.directory / name)
-            _sync_directory(self.directory)
+            sync_directory(self.directory)
         except OSError:
             os.close(file)
             raise
@@ -233,13 +234,3 @@ def _try_lock(file: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _sync_directory(directory: Path) -> None:
-    """Have the name of a new file survive a power cut, where directories can be flushed."""
-    with suppress(OSError):
-        file = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
-from contextlib import suppress
 from pathlib import Path
 
 from langchain_tamma_openai.errors import StorageError
+from langchain_tamma_openai.whole_files import replaced
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -22,29 +19,10 @@ def write_file(path: Path, content: bytes) -> None:
         StorageError: It cannot be written; what was there is as it was.
     """
     try:
-        place = path.resolve()
-        if place.exists() and not place.is_file() and not place.is_dir():
-            place.write_bytes(content)
-        else:
-            _replace(place, content)
+        with replaced(path) as stream:
+            stream.write(content)
     except OSError as exc:
         raise StorageError(
             f"{path} cannot be written ({exc.strerror or exc}); nothing there was changed. Choose "
             "a folder that exists and can be written to"
         ) from exc
-
-
-def _replace(place: Path, content: bytes) -> None:
-    draft = place.with_name(f".{place.name[:100]}.{secrets.token_hex(6)}.part")
-    try:
-        with draft.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if place.exists():
-            shutil.copymode(place, draft)
-        draft.replace(place)
-    except BaseException:
-        with suppress(OSError):
-            draft.unlink()
-        raise
