@@ -110,11 +110,11 @@ class ModelRuns:
 
 
 class _Known(NamedTuple):
-    """What is known of a run that ended well."""
+    """What is known of a run that ended."""
 
     started_s: float
     ended_s: float
-    log: RunLog
+    log: RunLog | None
     parent_run_id: UUID | None
     root_run_id: UUID | None
     tags: Sequence[str]
@@ -163,21 +163,13 @@ class PlainRun(RecordDraft[_Known]):
         ended_s = time.perf_counter()
         if (manager := self._over(None)) is None:
             return
-        log, handler = self.log, self._handler
+        log, handler, known = self.log, self._handler, self._known_of(manager, ended_s)
         if log is not None and handler.may_defer(log):
-            self._known = _Known(
-                self._started_s,
-                ended_s,
-                log,
-                manager.parent_run_id,
-                self._root_run_id,
-                manager.tags,
-                manager.metadata,
-            )
+            self._known = known
             handler.keep(self)
             return
         response = LLMResult(generations=[result.generations], llm_output=result.llm_output)
-        handler.finish_run(self._open_run(manager), response)
+        handler.finish_run(self._told(known)[0], response)
 
     def fail(self, error: BaseException) -> None:
         """End it otherwise; repeating it changes nothing.
@@ -186,7 +178,8 @@ class PlainRun(RecordDraft[_Known]):
             error: What ended it.
         """
         if (manager := self._over(error)) is not None:
-            self._handler.fail_run(self._open_run(manager), error)
+            known = self._known_of(manager, time.perf_counter())
+            self._handler.fail_run(self._told(known)[0], error)
 
     async def afinish(self, result: ChatResult) -> None:
         """End it well; see `finish`. Where that waits for the disk, a thread does it."""
@@ -214,19 +207,15 @@ class PlainRun(RecordDraft[_Known]):
                 self.log.end(error)
         return manager
 
-    def _open_run(self, manager: RunManager) -> OpenRun:
-        return self._as_open_run(
-            OpenRun(
-                run_id=self.run_id,
-                parent_run_id=manager.parent_run_id,
-                root_run_id=self._root_run_id,
-                started_at=self.started_at,
-                started_s=self._started_s,
-                tags=manager.tags,
-                metadata=manager.metadata,
-                log=self.log,
-                has_facts=self.log is not None,
-            )
+    def _known_of(self, manager: RunManager, ended_s: float) -> _Known:
+        return _Known(
+            self._started_s,
+            ended_s,
+            self.log,
+            manager.parent_run_id,
+            self._root_run_id,
+            manager.tags,
+            manager.metadata,
         )
 
     def _told(self, known: _Known) -> tuple[OpenRun, float]:
@@ -239,15 +228,11 @@ class PlainRun(RecordDraft[_Known]):
             tags=known.tags,
             metadata=known.metadata,
             log=known.log,
-            has_facts=True,
+            has_facts=known.log is not None,
         )
-        return self._as_open_run(run), known.ended_s
-
-    @staticmethod
-    def _as_open_run(run: OpenRun) -> OpenRun:
         run.take_log()
         run.first_token_s = _first_token_s(run)
-        return run
+        return run, known.ended_s
 
 
 def _first_token_s(run: OpenRun) -> float | None:
