@@ -24,11 +24,8 @@ from langchain_tamma_openai.usage.record import (
 from langchain_tamma_openai.wire.usage import TokenUsage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import httpx2
 
-    from langchain_tamma_openai.chat_models.calls import Call
     from langchain_tamma_openai.pricing_cost import Cost
     from langchain_tamma_openai.wire.completions import AnswerFacts
 
@@ -65,11 +62,14 @@ class AnsweredAttempt:
     number: int
     began_at: datetime
     latency_s: float
-    call: Call
-    facts: AnswerFacts
+    requested_model: str
+    api: str
+    model: str | None
+    service_tier: str | None
+    tokens: TokenUsage | None
     base_url: str | None
     status_code: int
-    headers: Mapping[str, str]
+    request_id: str | None
     response_id: str | None
     cost: Cost
     first_token_s: float | None
@@ -83,15 +83,15 @@ class AnsweredAttempt:
             started_at=self.began_at,
             latency_s=self.latency_s,
             outcome=AttemptOutcome.REFUSAL if self.is_refusal else AttemptOutcome.SUCCESS,
-            requested_model=self.call.model,
-            model=self.facts.model,
+            requested_model=self.requested_model,
+            model=self.model,
             base_url=self.base_url,
-            api=self.call.api,
-            service_tier=self.facts.service_tier,
+            api=self.api,
+            service_tier=self.service_tier,
             status_code=self.status_code,
-            request_id=self.headers.get("x-request-id"),
+            request_id=self.request_id,
             response_id=self.response_id,
-            tokens=self.facts.tokens,
+            tokens=self.tokens,
             cost=self.cost,
             time_to_first_token_s=self.first_token_s,
         )
@@ -109,17 +109,20 @@ def answered(
         facts: What was read of it; its tokens are known.
         cost: What it cost.
     """
-    received = attempt.received
+    received, call = attempt.received, attempt._call
     return AnsweredAttempt(
         run_id,
         max(1, attempt._number),
         attempt._began_at,
         time.monotonic() - attempt._started_s,
-        attempt._call,
-        facts,
+        call.model,
+        call.api,
+        facts.model,
+        facts.service_tier,
+        facts.tokens,
         attempt._base_url,
         response.status_code,
-        response.headers,
+        response.headers.get("x-request-id"),
         received.response_id,
         cost,
         attempt.first_token_s,

@@ -6,12 +6,15 @@ import asyncio
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 from langchain_tamma_openai.chat_models.received import Received
 from langchain_tamma_openai.resilience.governors import Ending, finished
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     import httpx2
 
     from langchain_tamma_openai.chat_models.calls import Call
@@ -209,15 +212,21 @@ class Attempt:
             return None
         self._over = True
         if self._log is not None:
-            from langchain_tamma_openai.chat_models.attempt_rows import answered
-
+            answered = _rows().answered
             self._log.close_open(self, answered(self, self._log.run_id, self.response, facts, cost))
         return cost
 
     def _described(self, error: BaseException | None) -> AttemptRecord:
-        from langchain_tamma_openai.chat_models.attempt_rows import attempt_row
+        record: AttemptRecord = _rows().attempt_row(self, error)
+        return record
 
-        return attempt_row(self, error)
+
+@cache
+def _rows() -> ModuleType:
+    """Load what makes records, with the first attempt that somebody watches."""
+    from langchain_tamma_openai.chat_models import attempt_rows
+
+    return attempt_rows
 
 
 def response_of(error: BaseException | None) -> httpx2.Response | None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from langchain_tamma_openai.chat_models.calls import Call, HeaderInfo
+    from langchain_tamma_openai.chat_models.run_link import RunLink
     from langchain_tamma_openai.config import TammaOpenAIConfig
     from langchain_tamma_openai.parameters.problems import Api
     from langchain_tamma_openai.pricing_cost import Cost
@@ -285,7 +286,9 @@ class ChatTammaOpenAI(
         from langchain_tamma_openai.chat_models.stream_run import StreamRun
         from langchain_tamma_openai.chat_models.streaming import stream_answer
 
-        link = kwargs.pop(LINK, None)
+        link: RunLink | None = kwargs.pop(LINK, None)
+        if link is not None:
+            link.has_begun = True
         run = StreamRun(
             self, messages, stop, kwargs, link, stream_usage=stream_usage, is_async=False
         )
@@ -303,7 +306,9 @@ class ChatTammaOpenAI(
         from langchain_tamma_openai.chat_models.stream_run import StreamRun
         from langchain_tamma_openai.chat_models.streaming import astream_answer
 
-        link = kwargs.pop(LINK, None)
+        link: RunLink | None = kwargs.pop(LINK, None)
+        if link is not None:
+            link.has_begun = True
         run = StreamRun(
             self, messages, stop, kwargs, link, stream_usage=stream_usage, is_async=True
         )

@@ -50,8 +50,13 @@ class LinkingMixin(Mixin):
         """Stream an answer; see LangChain's `BaseChatModel.stream`."""
         from langchain_tamma_openai.chat_models.run_link import linked
 
-        config, kwargs = linked(self._told_of(config), self.callbacks, kwargs)
-        return super().stream(input, config, stop=stop, **kwargs)
+        config, kwargs = linked(config, self.callbacks, kwargs)
+        chunks = super().stream(input, config, stop=stop, **kwargs)
+        if (runs := self._runs_of_stream(kwargs, is_async=False)) is None:
+            return chunks
+        from langchain_tamma_openai.chat_models.followed import followed
+
+        return followed(chunks, runs, kwargs[LINK], self)
 
     def astream(
         self,
@@ -64,12 +69,20 @@ class LinkingMixin(Mixin):
         """Stream an answer; see LangChain's `BaseChatModel.astream`."""
         from langchain_tamma_openai.chat_models.run_link import linked
 
-        config, kwargs = linked(self._told_of(config), self.callbacks, kwargs)
-        return super().astream(input, config, stop=stop, **kwargs)
+        config, kwargs = linked(config, self.callbacks, kwargs)
+        chunks = super().astream(input, config, stop=stop, **kwargs)
+        if (runs := self._runs_of_stream(kwargs, is_async=True)) is None:
+            return chunks
+        from langchain_tamma_openai.chat_models.followed import afollowed
 
-    def _told_of(self, config: RunnableConfig | None) -> RunnableConfig | None:
-        """Let the tracker hear of a streamed call."""
-        return config if self._runs is None else self._runs.listening(config)
+        return afollowed(chunks, runs, kwargs[LINK], self)
+
+    def _runs_of_stream(self, kwargs: Mapping[str, Any], *, is_async: bool) -> ModelRuns | None:
+        """Find who is to hear of a call that is streamed; one that is not tells by itself."""
+        if self._runs is None:
+            return None
+        is_streamed = self._should_stream(async_api=is_async, **{**kwargs, "stream": True})
+        return self._runs if is_streamed else None
 
     def _generate_with_cache(
         self,
@@ -78,11 +91,11 @@ class LinkingMixin(Mixin):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        kwargs[LINK] = _link(run_manager, is_invoke=True)
+        kwargs[LINK] = link = _link(run_manager, is_invoke=True)
         if run_manager is None or (runs := self._runs) is None:
             result = super()._generate_with_cache(messages, stop, run_manager, **kwargs)
             return with_all_calls_in_blocks(result)
-        run = runs.begin(run_manager)
+        link.watcher = run = runs.begin(run_manager)
         try:
             result = super()._generate_with_cache(messages, stop, run_manager, **kwargs)
             result = with_all_calls_in_blocks(result)
@@ -99,10 +112,10 @@ class LinkingMixin(Mixin):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        link = _link(run_manager, is_invoke=True)
-        kwargs[LINK] = link
+        kwargs[LINK] = link = _link(run_manager, is_invoke=True)
         runs: ModelRuns | None = None if run_manager is None else self._runs
         run = None if runs is None or run_manager is None else runs.begin(run_manager)
+        link.watcher = run
         try:
             result = await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
             result = with_all_calls_in_blocks(result)

@@ -94,6 +94,8 @@ class Received:
         reason = self.finish_reason or getattr(self.decoder, "finish_reason", None)
         if reason == _CONTENT_FILTER:
             return True
+        if self.decoder is None:
+            return self.message is not None and _refuses(self.message)
         return any(_refusals(self.messages))
 
     def estimate(self, call: Call) -> TokenUsage | None:
@@ -145,6 +147,12 @@ def _facts_of(body: bytes) -> AnswerFacts | None:
     tokens = (TokenUsage.from_completions if by_completions else TokenUsage.from_responses)(usage)
     model, tier = text_or_none(raw.get("model")), text_or_none(raw.get("service_tier"))
     return AnswerFacts(None, model, tier, raw.get("created") or raw.get("created_at"), tokens)
+
+
+def _refuses(message: AIMessage) -> bool:
+    if not message.additional_kwargs and type(message.content) is str:
+        return False
+    return any(_refusals([message]))
 
 
 def _refusals(messages: Iterable[AIMessage]) -> Iterable[str]:

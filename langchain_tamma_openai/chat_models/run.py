@@ -188,14 +188,18 @@ class Run:
         return {**self._prepared.notes, **self.call.notes}
 
     def _new_log(self) -> RunLog | None:
-        run_id = None if self._link is None else self._link.run_id
-        found = watchers(run_id)
-        if run_id is None or self._link is None or not (found or is_traced(self._link.handlers)):
+        link = self._link
+        if link is None or link.run_id is None:
+            return None
+        found = watchers(link.run_id)
+        if link.watcher is not None:
+            found = [link.watcher, *found]
+        if not found and not is_traced(link.handlers):
             return None
         facts = {"requested_model": self.call.model, "api": self.call.api}
         if user := self.call.payload.get("user"):
             facts["user"] = user
-        log = RunLog(run_id, {**facts, **self._prepared.facts})
+        log = RunLog(link.run_id, {**facts, **self._prepared.facts})
         for watcher in found:
             watcher.on_run_log(log)
         return log

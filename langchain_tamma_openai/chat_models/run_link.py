@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from langchain_tamma_openai.chat_models.calls import Call
     from langchain_tamma_openai.resilience.retry import RetryEvent
+    from langchain_tamma_openai.usage.run_log import RunWatcher
 
 
 @dataclass(slots=True)
@@ -42,6 +43,8 @@ class RunLink:
         config: The call's, where the run manager is not known.
         own_callbacks: The model's own callbacks.
         is_invoke: The caller gets the finished message and nothing before.
+        watcher: Who writes the run down, beside those who watch it by its id.
+        has_begun: Whether LangChain has come to ask for the stream.
     """
 
     run_id: UUID | None = None
@@ -49,6 +52,8 @@ class RunLink:
     config: RunnableConfig | None = None
     own_callbacks: Callbacks = None
     is_invoke: bool = False
+    watcher: RunWatcher | None = None
+    has_begun: bool = False
 
     @classmethod
     def of(

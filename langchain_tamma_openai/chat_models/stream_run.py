@@ -8,6 +8,7 @@ handed out.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -255,6 +256,8 @@ class StreamRun(Run):
     def _released(self) -> Iterator[ChatGenerationChunk]:
         held, self._held = self._held, []
         self.seen = self.reader.shown = True
+        if self.log is not None and not self._holds_all:
+            self.log.first_token_s = time.perf_counter()
         yield from held
 
     def _regenerated(

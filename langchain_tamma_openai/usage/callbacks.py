@@ -8,7 +8,7 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, cast
@@ -21,9 +21,8 @@ from langchain_core.tracers.context import register_configure_hook
 
 from langchain_tamma_openai.usage.drafts import OpenRunDraft, RecordDraft
 from langchain_tamma_openai.usage.listening import RunListener
-from langchain_tamma_openai.usage.logs import is_logged, log_run
+from langchain_tamma_openai.usage.logs import log_run, successes_are_logged
 from langchain_tamma_openai.usage.reading import read_failure, read_message, read_result
-from langchain_tamma_openai.usage.record import RunStatus
 from langchain_tamma_openai.usage.run_records import (
     counted,
     record_of_failure,
@@ -36,8 +35,6 @@ from langchain_tamma_openai.usage.totals import RunUsage, UsageSink, UsageTotals
 if TYPE_CHECKING:
     from langchain_core.callbacks.manager import BaseRunManager
 
-    from langchain_tamma_openai.usage.run_log import RunLog
-    from langchain_tamma_openai.usage.tracker import UsageTracker
 
 __all__ = [
     "AsyncUsageCallbackHandler",
@@ -133,6 +130,12 @@ class UsageCallbackHandler(_UsageHandler):
 class ModelUsageHandler(UsageCallbackHandler):
     """The handler that a model has for its own tracker; it keeps no totals that nobody asks for."""
 
+    def __init__(self, tracker: UsageSink | UsageRecordSink | None = None) -> None:
+        """Start; see `UsageCallbackHandler`."""
+        super().__init__(tracker)
+        takes: Callable[[RecordDraft[Any]], None] | None = getattr(tracker, "record_draft", None)
+        self._take_draft = None if self._may_block else takes
+
     def follow(self, manager: BaseRunManager) -> None:
         """Take note of a run that LangChain has begun without telling.
 
@@ -168,24 +171,20 @@ class ModelUsageHandler(UsageCallbackHandler):
         """
         return self._root_of(parent_run_id)
 
-    def may_defer(self, log: RunLog) -> bool:
-        """Whether the record of a run that ended well may be made later.
-
-        Args:
-            log: What the model wrote down of the run.
-        """
-        if self._may_block or not log.is_answered or is_logged(RunStatus.OK):
-            return False
-        return hasattr(self._ledger, "record_draft")
+    @property
+    def takes_drafts(self) -> bool:
+        """Whether the records of runs that ended well may be made later."""
+        return self._take_draft is not None and not successes_are_logged()
 
     def keep(self, draft: RecordDraft[Any]) -> None:
-        """Keep a run whose record is made later; only after `may_defer`.
+        """Keep a run whose record is made later; only where `takes_drafts`.
 
         Args:
             draft: The run.
         """
         try:
-            cast("UsageTracker", self._ledger).record_draft(draft)
+            if self._take_draft is not None:
+                self._take_draft(draft)
         except Exception as error:  # noqa: BLE001 - a handler must never fail a call
             self._complain(error)
 
@@ -214,7 +213,7 @@ class ModelUsageHandler(UsageCallbackHandler):
             self._complain(failure)
 
     def _defer(self, run: OpenRun) -> bool:
-        if run.log is None or not self.may_defer(run.log):
+        if run.log is None or not run.log.is_answered or not self.takes_drafts:
             return False
         self.keep(OpenRunDraft(run, time.perf_counter()))
         return True

@@ -123,8 +123,12 @@ class RunListener(BaseCallbackHandler):
         **_kwargs: Any,
     ) -> None:
         """Note that a chunk has come."""
-        if self._book is not None and (run := self._book.find(run_id)) is not None:
+        if self._book is None or (run := self._book.find(run_id)) is None:
+            return
+        if run.log is None:
             run.note_token(_chunk_text(token, chunk))
+        elif run.first_token_s is None:
+            run.note_token("")  # what came stands in the log
 
     def on_stream_event(self, event: Any, *, run_id: UUID, **_kwargs: Any) -> None:
         """Note a piece of a stream in LangChain's newer form."""

@@ -14,7 +14,7 @@ from langchain_tamma_openai.redact import redact_value
 from langchain_tamma_openai.usage.record import AttemptRecord, RunStatus, UsageRecord
 from langchain_tamma_openai.wire.usage import TokenUsage
 
-__all__ = ["UsageLog", "is_logged", "log_run", "logger"]
+__all__ = ["UsageLog", "log_run", "logger", "successes_are_logged"]
 
 logger = logging.getLogger("langchain_tamma_openai.usage")
 # Without logging set up, Python would print each failed run to stderr.
@@ -52,13 +52,9 @@ def log_run(record: UsageRecord) -> None:
             logger.debug(_attempt_text(attempt), extra=fields)
 
 
-def is_logged(status: RunStatus) -> bool:
-    """Whether anyone listens to runs that end like this.
-
-    Args:
-        status: How they end.
-    """
-    return logger.isEnabledFor(_level(status))
+def successes_are_logged() -> bool:
+    """Whether anyone listens to runs that end well."""
+    return logger.isEnabledFor(logging.INFO)
 
 
 def _level(status: RunStatus) -> int:

@@ -1,26 +1,23 @@
 """Runs of a model that has a tracker of its own, told to it without LangChain's callbacks.
 
-A handler among a model's callbacks makes every call dearer. Here the model says itself when a plain
-run begins and ends; only a streamed run, whose chunks LangChain hands out, gets the handler.
+A handler among a model's callbacks makes every call dearer, and every chunk. Here the model says
+itself when a run begins and ends. Only LangChain's newer events get the handler: their end is seen
+by nobody else.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import UUID
 
-from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.outputs import ChatResult, LLMResult
-from langchain_core.runnables.config import ensure_config
 
 from langchain_tamma_openai.usage.callbacks import ModelUsageHandler
 from langchain_tamma_openai.usage.drafts import RecordDraft
-from langchain_tamma_openai.usage.run_log import unwatch, watch
 from langchain_tamma_openai.usage.runs import OpenRun
 
 if TYPE_CHECKING:
@@ -28,12 +25,31 @@ if TYPE_CHECKING:
         AsyncCallbackManagerForLLMRun,
         CallbackManagerForLLMRun,
     )
-    from langchain_core.runnables import RunnableConfig
 
     from langchain_tamma_openai.usage.run_log import RunLog
     from langchain_tamma_openai.usage.sinks import UsageRecordSink
 
     RunManager = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
+
+
+class BegunRun(Protocol):
+    """What LangChain knows of a run that begins; a run manager is one."""
+
+    @property
+    def run_id(self) -> UUID:
+        """Its id."""
+
+    @property
+    def parent_run_id(self) -> UUID | None:
+        """The run around it."""
+
+    @property
+    def tags(self) -> list[str]:
+        """Its tags."""
+
+    @property
+    def metadata(self) -> dict[str, object]:
+        """Its metadata."""
 
 
 class ModelRuns:
@@ -47,13 +63,13 @@ class ModelRuns:
         """
         self._handler = ModelUsageHandler(tracker)
 
-    def begin(self, run_manager: RunManager) -> PlainRun:
-        """Note that a plain run begins.
+    def begin(self, begun: BegunRun) -> ModelRun:
+        """Note that a run begins.
 
         Args:
-            run_manager: LangChain's.
+            begun: What LangChain knows of it, such as its manager.
         """
-        return PlainRun(self._handler, run_manager)
+        return ModelRun(self._handler, begun)
 
     def record_past(
         self, run_manager: RunManager, log: RunLog, response: LLMResult, error: Exception | None
@@ -82,22 +98,6 @@ class ModelRuns:
         else:
             self._handler.fail_run(run, error)
 
-    def listening(self, config: RunnableConfig | None) -> RunnableConfig:
-        """Hear of the run of a streamed call, from its beginning.
-
-        Args:
-            config: The caller's configuration.
-
-        Returns:
-            The same with our handler among its callbacks.
-        """
-        given = ensure_config(config).get("callbacks")
-        if isinstance(given, BaseCallbackManager):
-            manager = given.copy()
-            manager.add_handler(self._handler, inherit=False)
-            return {**(config or {}), "callbacks": manager}
-        return {**(config or {}), "callbacks": [*(given or ()), self._handler]}
-
     def listen(self, run_manager: RunManager) -> None:
         """Hear of the chunks and the end of a run that has begun.
 
@@ -121,30 +121,29 @@ class _Known(NamedTuple):
     metadata: Mapping[str, object]
 
 
-class PlainRun(RecordDraft[_Known]):
-    """A plain run, from its beginning until its record is made.
+class ModelRun(RecordDraft[_Known]):
+    """A run, from its beginning until its record is made.
 
     Attributes:
         log: What the model writes down of it; None where it got to no attempt.
     """
 
-    __slots__ = ("_handler", "_manager", "_root_run_id", "_started_s", "log")
+    __slots__ = ("_begun", "_handler", "_root_run_id", "_started_s", "log")
 
-    def __init__(self, handler: ModelUsageHandler, manager: RunManager) -> None:
+    def __init__(self, handler: ModelUsageHandler, begun: BegunRun) -> None:
         """Begin.
 
         Args:
             handler: Makes its record.
-            manager: LangChain's.
+            begun: What LangChain knows of it.
         """
-        super().__init__(manager.run_id, datetime.now(UTC))
+        super().__init__(begun.run_id, datetime.now(UTC))
         self._started_s = time.perf_counter()
         self._handler = handler
-        self._manager: RunManager | None = manager
-        parent = manager.parent_run_id
+        self._begun: BegunRun | None = begun
+        parent = begun.parent_run_id
         self._root_run_id = None if parent is None else handler.root_of(parent)
         self.log: RunLog | None = None
-        watch(self.run_id, self)
 
     def on_run_log(self, log: RunLog) -> None:
         """Take the log of the run.
@@ -154,22 +153,21 @@ class PlainRun(RecordDraft[_Known]):
         """
         self.log = log
 
-    def finish(self, result: ChatResult) -> None:
+    def finish(self, result: ChatResult | None = None) -> None:
         """End it well; repeating it changes nothing.
 
         Args:
-            result: What it answered.
+            result: What it answered; None for a stream, whose log says all.
         """
         ended_s = time.perf_counter()
-        if (manager := self._over(None)) is None:
+        if (begun := self._over(None)) is None:
             return
-        log, handler, known = self.log, self._handler, self._known_of(manager, ended_s)
-        if log is not None and handler.may_defer(log):
+        log, handler, known = self.log, self._handler, self._known_of(begun, ended_s)
+        if log is not None and log.is_answered and handler.takes_drafts:
             self._known = known
             handler.keep(self)
             return
-        response = LLMResult(generations=[result.generations], llm_output=result.llm_output)
-        handler.finish_run(self._told(known)[0], response)
+        handler.finish_run(self._told(known)[0], _response(result))
 
     def fail(self, error: BaseException) -> None:
         """End it otherwise; repeating it changes nothing.
@@ -177,48 +175,44 @@ class PlainRun(RecordDraft[_Known]):
         Args:
             error: What ended it.
         """
-        if (manager := self._over(error)) is not None:
-            known = self._known_of(manager, time.perf_counter())
+        if (begun := self._over(error)) is not None:
+            known = self._known_of(begun, time.perf_counter())
             self._handler.fail_run(self._told(known)[0], error)
 
-    async def afinish(self, result: ChatResult) -> None:
+    async def afinish(self, result: ChatResult | None = None) -> None:
         """End it well; see `finish`. Where that waits for the disk, a thread does it."""
-        await self._in_turn(partial(self.finish, result))
+        if self._handler.run_inline:
+            self.finish(result)
+        else:
+            await asyncio.to_thread(self.finish, result)
 
     async def afail(self, error: BaseException) -> None:
         """End it otherwise; see `fail`."""
-        if isinstance(error, asyncio.CancelledError):
-            self.fail(error)  # nothing may be awaited any more
+        if self._handler.run_inline or isinstance(error, asyncio.CancelledError):
+            self.fail(error)  # once cancelled, nothing may be awaited any more
         else:
-            await self._in_turn(partial(self.fail, error))
+            await asyncio.to_thread(self.fail, error)
 
-    async def _in_turn(self, work: Callable[[], None]) -> None:
-        if self._handler.run_inline:
-            work()
-        else:
-            await asyncio.to_thread(work)
+    def _over(self, error: BaseException | None) -> BegunRun | None:
+        """Let go of what LangChain knows of it; None when that was done before."""
+        begun, self._begun = self._begun, None
+        if begun is not None and self.log is not None:
+            self.log.end(error)
+        return begun
 
-    def _over(self, error: BaseException | None) -> RunManager | None:
-        """Let go of the manager; None when that was done before."""
-        manager, self._manager = self._manager, None
-        if manager is not None:
-            unwatch(self.run_id, self)
-            if self.log is not None:
-                self.log.end(error)
-        return manager
-
-    def _known_of(self, manager: RunManager, ended_s: float) -> _Known:
+    def _known_of(self, begun: BegunRun, ended_s: float) -> _Known:
         return _Known(
             self._started_s,
             ended_s,
             self.log,
-            manager.parent_run_id,
+            begun.parent_run_id,
             self._root_run_id,
-            manager.tags,
-            manager.metadata,
+            begun.tags,
+            begun.metadata,
         )
 
     def _told(self, known: _Known) -> tuple[OpenRun, float]:
+        log = known.log
         run = OpenRun(
             run_id=self.run_id,
             parent_run_id=known.parent_run_id,
@@ -227,12 +221,18 @@ class PlainRun(RecordDraft[_Known]):
             started_s=known.started_s,
             tags=known.tags,
             metadata=known.metadata,
-            log=known.log,
-            has_facts=known.log is not None,
+            log=log,
+            has_facts=log is not None,
         )
         run.take_log()
-        run.first_token_s = _first_token_s(run)
+        run.first_token_s = None if log is None else log.first_token_s or _first_token_s(run)
         return run, known.ended_s
+
+
+def _response(result: ChatResult | None) -> LLMResult:
+    if result is None:
+        return LLMResult(generations=[])
+    return LLMResult(generations=[result.generations], llm_output=result.llm_output)
 
 
 def _first_token_s(run: OpenRun) -> float | None:

@@ -53,9 +53,10 @@ class RunLog:
         run_id: LangChain's id of the run.
         facts: "requested_model", "api", "user", "fallback", "prompt_id", "prompt_version" and the
             like, as far as they apply.
+        first_token_s: When the caller got the first chunk, on `time.perf_counter`; None before.
     """
 
-    __slots__ = ("_open", "_records", "facts", "run_id")
+    __slots__ = ("_open", "_records", "facts", "first_token_s", "run_id")
 
     def __init__(self, run_id: UUID, facts: Mapping[str, object] | None = None) -> None:
         """Begin without attempts.
@@ -66,6 +67,7 @@ class RunLog:
         """
         self.run_id = run_id
         self.facts: dict[str, object] = {} if facts is None else {**facts}
+        self.first_token_s: float | None = None
         self._records: list[AttemptRecord | AttemptDraft] = []
         self._open: OpenAttempt | None = None
 
