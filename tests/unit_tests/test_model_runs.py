@@ -1,14 +1,24 @@
-"""A model tells its own tracker of plain runs, and lets it hear of streamed ones."""
+"""A model tells its own tracker of its runs, plain and streamed."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import tracemalloc
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, closing, suppress
+from dataclasses import fields
+from itertools import islice
+
+import httpx2
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.runnables import RunnableConfig
-from mock_api import MockAPI
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import RunnableConfig, RunnableLambda
+from mock_api import MockAPI, Reply, sse, stream_reply, text_events
 
-from langchain_tamma_openai import Budget, TammaError, UsageTracker
+from langchain_tamma_openai import Budget, TammaError, UsageCallbackHandler, UsageTracker
 from langchain_tamma_openai.usage.record import RunStatus
 
 
@@ -57,3 +67,106 @@ def test_a_plain_run_in_chunks_says_when_the_first_came() -> None:
     (record,) = tracker.records()
     assert record.streamed
     assert 0 <= (record.time_to_first_token_s or -1) <= record.latency_s
+
+
+BROKEN = (sse(text_events()[:3], done=False), httpx2.ReadError("reset"))
+REFUSED = {"error": {"message": "no", "type": "invalid_request_error"}}
+
+
+def _seen(tracker: UsageTracker) -> dict[str, object]:
+    """Give the one record of a tracker without what differs from clock to clock."""
+    (record,) = tracker.records()
+    clocked = {"started_at", "latency_s", "time_to_first_token_s", "attempt_records"}
+    told = {each.name: getattr(record, each.name) for each in fields(record)}
+    attempts = [(row.outcome, row.delivery, row.tokens, row.cost) for row in record.attempt_records]
+    return {**{name: told[name] for name in told.keys() - clocked}, "rows": attempts}
+
+
+def _take(source: Iterator[AIMessage], number: int) -> None:
+    with closing(source), suppress(TammaError):  # type: ignore[type-var]  # a generator closes
+        for _ in islice(source, number):
+            pass
+
+
+async def _atake(source: AsyncIterator[AIMessage], number: int) -> None:
+    async with aclosing(source):  # type: ignore[type-var]  # a generator closes
+        with suppress(TammaError):
+            async for _ in source:
+                number -= 1
+                if not number:
+                    return
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize(
+    ("reply", "number"),
+    [
+        (lambda: stream_reply(sse(text_events())), 1000),
+        (lambda: stream_reply(sse(text_events())), 2),
+        (lambda: stream_reply(*BROKEN), 1000),
+        (lambda: httpx2.Response(400, json=REFUSED), 1000),
+    ],
+    ids=["whole", "left", "broken", "refused"],
+)
+def test_a_streamed_run_is_recorded_as_a_handler_among_the_callbacks_would(
+    reply: Callable[[], Reply], number: int, *, is_async: bool
+) -> None:
+    own, handlers = UsageTracker(), UsageTracker()
+    llm = MockAPI(reply()).tamma(
+        usage_tracker=own, stream_recovery="raise", tags=["model"], metadata={"team": "red"}
+    )
+    chain = RunnableLambda(lambda text: text) | llm
+    config: RunnableConfig = {
+        "callbacks": [UsageCallbackHandler(handlers)],
+        "tags": ["mine"],
+        "metadata": {"user_id": "ann"},
+    }
+    if is_async:
+        asyncio.run(_atake(chain.astream("Hello", config), number))
+    else:
+        _take(chain.stream("Hello", config), number)
+
+    seen = _seen(own)
+    assert seen == _seen(handlers)
+    assert seen["user_id"] == "ann"
+    assert seen["tags"] == ("mine", "model")
+    assert seen["parent_run_id"] is not None
+
+
+def test_a_stream_says_when_its_first_chunk_came() -> None:
+    tracker = UsageTracker()
+    list(MockAPI().tamma(usage_tracker=tracker).stream("Hello"))
+    (record,) = tracker.records()
+    assert record.streamed
+    assert 0 <= (record.time_to_first_token_s or -1) <= record.latency_s
+
+
+def test_a_stream_that_is_answered_whole_is_recorded_once() -> None:
+    tracker = UsageTracker()
+    list(MockAPI().tamma(usage_tracker=tracker, disable_streaming=True).stream("Hello"))
+    (record,) = tracker.records()
+    assert (record.streamed, record.attempts) == (False, 1)
+
+
+def test_what_langchain_refuses_before_a_stream_begins_is_no_run() -> None:
+    tracker = UsageTracker()
+    stream = MockAPI().tamma(usage_tracker=tracker).stream(object())  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="Invalid input type"):
+        next(stream)
+    assert list(tracker.records()) == []
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_ledger_in_memory_keeps_no_request_alive(*, streaming: bool) -> None:
+    api = MockAPI()
+    llm = api.tamma(usage_tracker=UsageTracker(), streaming=streaming)
+    llm.invoke("Hello")
+    tracemalloc.start()
+    for number in range(10):
+        llm.invoke(f"{number}" * 1_000_000)
+        api.requests.clear()
+        api.responses.clear()
+    gc.collect()
+    kept_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept_bytes < 2_000_000
