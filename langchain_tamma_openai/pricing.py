@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.pricing_overview import PricingRow
     from langchain_tamma_openai.wire.tools import ToolLike
 
+    _BoundKey = tuple[str, object, object, bool, bool]
+    _Bounds = tuple[list[PriceSheet], PlainBounds]
+
 __all__ = ["Cost", "CostCalculator", "CostPart", "default_calculator"]
 
 logger = logging.getLogger(__name__)
@@ -48,6 +52,7 @@ logger = logging.getLogger(__name__)
 _GENAI_PACKAGE = "genai_prices"
 _PER_MILLION = -6
 _USER_SOURCE = "user"
+_DAY_S = 86_400
 _MAX_CACHED_SHEETS = 4096
 _MAY_BE_DOWNGRADED = frozenset({"priority", "ultrafast"})
 
@@ -77,7 +82,7 @@ class CostCalculator:
         self._genai: GenaiPrices | None = None
         self._used_snapshot = False
         self._sheets: dict[tuple[object, ...], PriceSheet | str] = {}
-        self._bounds: dict[tuple[object, ...], tuple[list[PriceSheet], PlainBounds]] = {}
+        self._bounds: dict[_BoundKey, _Bounds] = {}
 
     def __reduce__(self) -> tuple[type[CostCalculator], tuple[Mapping[str, object] | None]]:
         """Pickle the table, not the caches."""
@@ -256,9 +261,12 @@ class CostCalculator:
         name = str(payload.get("model") if model is None else model)
         tier = payload.get("service_tier") if service_tier is None else service_tier
         try:
-            sheets = self._possible_sheets(name, tier, at, "openai", batch=batch, regional=regional)
-            if (plain := self._plain_bounds(name, sheets).of(payload)) is not None:
-                return plain
+            day = int(time.time() // _DAY_S) if at is None else _utc(at).date()
+            key = (name, tier, day, batch, regional)
+            self._forget_outdated()
+            sheets, plain = self._bounds.get(key) or self._bind(key, at)
+            if (bound := plain.of(payload)) is not None:
+                return bound
         except Exception:  # noqa: BLE001 - a bound must not fail a call
             sheets = []
         size = size_of_payload(payload, name)
@@ -268,17 +276,16 @@ class CostCalculator:
             usd = None
         return UpperBound(usd, size.high_tokens, size.input_tokens)
 
-    def _plain_bounds(self, model: str, sheets: list[PriceSheet]) -> PlainBounds:
+    def _bind(self, key: _BoundKey, at: datetime | None) -> _Bounds:
+        """Work out what the bounds of a model on a tier and day rest on."""
         from langchain_tamma_openai.pricing_bound import PlainBounds
 
-        # By the objects, which are kept with the bounds and so are no others.
-        key = (model, *map(id, sheets))
-        found = self._bounds.get(key)
-        if found is None:
-            if len(self._bounds) >= _MAX_CACHED_SHEETS:
-                self._bounds.clear()
-            found = self._bounds[key] = sheets, PlainBounds(model, sheets)
-        return found[1]
+        if len(self._bounds) >= _MAX_CACHED_SHEETS:
+            self._bounds.clear()
+        name, tier, _, batch, regional = key
+        sheets = self._possible_sheets(name, tier, at, "openai", batch=batch, regional=regional)
+        found = self._bounds[key] = sheets, PlainBounds(name, sheets)
+        return found
 
     def prices(
         self,
@@ -351,8 +358,7 @@ class CostCalculator:
             moment.date() if provider == "openai" else moment.replace(second=0, microsecond=0)
         )
         key = (model, tier, day, provider, regional)
-        if self._is_outdated():
-            self._sheets.clear()
+        self._forget_outdated()
         found = self._sheets.get(key)
         if found is None:
             if len(self._sheets) >= _MAX_CACHED_SHEETS:
@@ -424,6 +430,11 @@ class CostCalculator:
                 with suppress(UnsureError):
                     return snapshot.find(names, tier, at)
         return self._reader().find(names, tier, at, provider)
+
+    def _forget_outdated(self) -> None:
+        if self._is_outdated():
+            self._sheets.clear()
+            self._bounds.clear()
 
     def _is_outdated(self) -> bool:
         """Whether prices may have changed since they were looked up."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from operator import attrgetter
+from typing import cast
 
 from langchain_tamma_openai.resilience.headers import parse_duration_s, parse_retry_after
 
@@ -60,7 +61,15 @@ class RateLimitInfo:
         Args:
             headers: Headers of a response; None for a failure without one.
         """
-        given = _named(headers)
+        memo: dict[type[object], object] | None = getattr(headers, "memo", None)
+        if memo is None:
+            return cls._of(_named(headers))
+        if cls not in memo:  # the limiter and the answer both ask
+            memo[cls] = cls._of(_named(headers))
+        return cast("RateLimitInfo", memo[cls])
+
+    @classmethod
+    def _of(cls, given: Mapping[str, str]) -> RateLimitInfo:
         if not given:
             return cls()
         requests = _reading(given, "requests")

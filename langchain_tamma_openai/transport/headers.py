@@ -14,11 +14,13 @@ class AnswerHeaders(dict[str, str]):
 
     Attributes:
         raw: Names and values as they came, all of them.
+        memo: What was read of them, by class, for whoever asks next.
     """
 
-    __slots__ = ("raw",)
+    __slots__ = ("memo", "raw")
 
     raw: RawHeaders
+    memo: dict[type[object], object]
 
     def __getitem__(self, name: str) -> str:
         """Return the value of a header."""
@@ -41,7 +43,7 @@ def answer_headers(raw: RawHeaders, encoding: str) -> AnswerHeaders:
         encoding: Of all of them.
     """
     headers = AnswerHeaders()
-    headers.raw = raw
+    headers.raw, headers.memo = raw, {}
     for raw_name, raw_value in raw:
         name, value = raw_name.decode(encoding).lower(), raw_value.decode(encoding)
         if dict.__contains__(headers, name):

@@ -133,7 +133,7 @@ class ModelUsageHandler(UsageCallbackHandler):
     def __init__(self, tracker: UsageSink | UsageRecordSink | None = None) -> None:
         """Start; see `UsageCallbackHandler`."""
         super().__init__(tracker)
-        takes: Callable[[RecordDraft[Any]], None] | None = getattr(tracker, "record_draft", None)
+        takes: Callable[[RecordDraft], None] | None = getattr(tracker, "record_draft", None)
         self._take_draft = None if self._may_block else takes
 
     def follow(self, manager: BaseRunManager) -> None:
@@ -176,7 +176,7 @@ class ModelUsageHandler(UsageCallbackHandler):
         """Whether the records of runs that ended well may be made later."""
         return self._take_draft is not None and not successes_are_logged()
 
-    def keep(self, draft: RecordDraft[Any]) -> None:
+    def keep(self, draft: RecordDraft) -> None:
         """Keep a run whose record is made later; only where `takes_drafts`.
 
         Args:

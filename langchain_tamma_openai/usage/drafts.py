@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TypeAlias
 from uuid import UUID
 
 from langchain_tamma_openai.redact import redact_secrets
@@ -20,10 +21,8 @@ from langchain_tamma_openai.usage.runs import OpenRun
 
 logger = logging.getLogger(__name__)
 
-Known = TypeVar("Known")
 
-
-class RecordDraft(Generic[Known]):
+class RecordDraft:
     """A run of ours that ended well; its record is made once, at the first call of `record`.
 
     Attributes:
@@ -31,7 +30,7 @@ class RecordDraft(Generic[Known]):
         started_at: When it began; UTC.
     """
 
-    __slots__ = ("_known", "_record", "run_id", "started_at")
+    __slots__ = ("_record", "run_id", "started_at")
 
     def __init__(self, run_id: UUID, started_at: datetime) -> None:
         """Note a run.
@@ -42,8 +41,6 @@ class RecordDraft(Generic[Known]):
         """
         self.run_id = run_id
         self.started_at = started_at
-        # All in one, so that a thread that finds it finds all of it.
-        self._known: Known | None = None
         self._record: UsageRecord | None = None
 
     def record(self) -> UsageRecord:
@@ -52,22 +49,23 @@ class RecordDraft(Generic[Known]):
         Raises:
             InvalidParameterError: It has a value that no store could keep.
         """
-        known, made = self._known, self._record
-        if made is None and known is not None:
-            made = record_of_answer(*self._told(known))
+        made = self._record
+        if made is None:
+            # Two threads may do this at once: they make the same.
+            made = record_of_answer(*self._told())
             check_amounts(made)
-            self._record, self._known = made, None
-        return made or self.record()
+            self._record = made
+        return made
 
-    def _told(self, known: Known) -> tuple[OpenRun, float]:
+    def _told(self) -> tuple[OpenRun, float]:
         """Say what is known of the run, and when it ended."""
         raise NotImplementedError
 
 
-class OpenRunDraft(RecordDraft[tuple[OpenRun, float]]):
+class OpenRunDraft(RecordDraft):
     """A run that a callback handler has heard of."""
 
-    __slots__ = ()
+    __slots__ = ("_ended_s", "_run")
 
     def __init__(self, run: OpenRun, ended_s: float) -> None:
         """Note a run that has ended; what is large in it is let go.
@@ -78,14 +76,15 @@ class OpenRunDraft(RecordDraft[tuple[OpenRun, float]]):
         """
         super().__init__(run.run_id, run.started_at)
         run.messages, run.prompts, run.params, run.received = (), (), {}, []
-        self._known = run, ended_s
+        self._run, self._ended_s = run, ended_s
 
-    def _told(self, known: tuple[OpenRun, float]) -> tuple[OpenRun, float]:
-        known[0].take_log()
-        return known
+    def _told(self) -> tuple[OpenRun, float]:
+        run = replace(self._run, attempts=[*self._run.attempts], facts={**self._run.facts})
+        run.take_log()
+        return run, self._ended_s
 
 
-Kept: TypeAlias = UsageRecord | RecordDraft[Any]
+Kept: TypeAlias = UsageRecord | RecordDraft
 
 
 def made(kept: Iterable[Kept]) -> Iterator[UsageRecord]:
@@ -101,7 +100,7 @@ def made(kept: Iterable[Kept]) -> Iterator[UsageRecord]:
             yield record
 
 
-def _made(draft: RecordDraft[Any]) -> UsageRecord | None:
+def _made(draft: RecordDraft) -> UsageRecord | None:
     try:
         return draft.record()
     except Exception as error:  # noqa: BLE001 - one run must not stand in the way of the others

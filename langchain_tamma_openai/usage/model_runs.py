@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from langchain_core.outputs import ChatResult, LLMResult
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
         CallbackManagerForLLMRun,
     )
 
-    from langchain_tamma_openai.usage.run_log import RunLog
+    from langchain_tamma_openai.usage.run_log import AttemptDraft, RunLog
     from langchain_tamma_openai.usage.sinks import UsageRecordSink
 
     RunManager = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
@@ -109,26 +108,27 @@ class ModelRuns:
             run_manager.handlers = [self._handler, *run_manager.handlers]
 
 
-class _Known(NamedTuple):
-    """What is known of a run that ended."""
-
-    started_s: float
-    ended_s: float
-    log: RunLog | None
-    parent_run_id: UUID | None
-    root_run_id: UUID | None
-    tags: Sequence[str]
-    metadata: Mapping[str, object]
-
-
-class ModelRun(RecordDraft[_Known]):
+class ModelRun(RecordDraft):
     """A run, from its beginning until its record is made.
 
     Attributes:
         log: What the model writes down of it; None where it got to no attempt.
     """
 
-    __slots__ = ("_begun", "_handler", "_root_run_id", "_started_s", "log")
+    __slots__ = (
+        "_begun",
+        "_ended_s",
+        "_facts",
+        "_first_token_s",
+        "_handler",
+        "_metadata",
+        "_only",
+        "_parent_run_id",
+        "_root_run_id",
+        "_started_s",
+        "_tags",
+        "log",
+    )
 
     def __init__(self, handler: ModelUsageHandler, begun: BegunRun) -> None:
         """Begin.
@@ -141,9 +141,10 @@ class ModelRun(RecordDraft[_Known]):
         self._started_s = time.perf_counter()
         self._handler = handler
         self._begun: BegunRun | None = begun
-        parent = begun.parent_run_id
+        self._parent_run_id = parent = begun.parent_run_id
         self._root_run_id = None if parent is None else handler.root_of(parent)
         self.log: RunLog | None = None
+        self._only: AttemptDraft | None = None
 
     def on_run_log(self, log: RunLog) -> None:
         """Take the log of the run.
@@ -159,15 +160,17 @@ class ModelRun(RecordDraft[_Known]):
         Args:
             result: What it answered; None for a stream, whose log says all.
         """
-        ended_s = time.perf_counter()
-        if (begun := self._over(None)) is None:
+        if not self._over(None):
             return
-        log, handler, known = self.log, self._handler, self._known_of(begun, ended_s)
+        log, handler = self.log, self._handler
         if log is not None and log.is_answered and handler.takes_drafts:
-            self._known = known
+            if (only := log.only) is not None:
+                # Nearly every run: less is kept alive for it.
+                self._only, self._facts = only, log.facts
+                self._first_token_s, self.log = log.first_token_s, None
             handler.keep(self)
             return
-        handler.finish_run(self._told(known)[0], _response(result))
+        handler.finish_run(self._told()[0], _response(result))
 
     def fail(self, error: BaseException) -> None:
         """End it otherwise; repeating it changes nothing.
@@ -175,9 +178,8 @@ class ModelRun(RecordDraft[_Known]):
         Args:
             error: What ended it.
         """
-        if (begun := self._over(error)) is not None:
-            known = self._known_of(begun, time.perf_counter())
-            self._handler.fail_run(self._told(known)[0], error)
+        if self._over(error):
+            self._handler.fail_run(self._told()[0], error)
 
     async def afinish(self, result: ChatResult | None = None) -> None:
         """End it well; see `finish`. Where that waits for the disk, a thread does it."""
@@ -193,40 +195,40 @@ class ModelRun(RecordDraft[_Known]):
         else:
             await asyncio.to_thread(self.fail, error)
 
-    def _over(self, error: BaseException | None) -> BegunRun | None:
-        """Let go of what LangChain knows of it; None when that was done before."""
-        begun, self._begun = self._begun, None
-        if begun is not None and self.log is not None:
+    def _over(self, error: BaseException | None) -> bool:
+        """Take over what LangChain knows of it; False when that was done before."""
+        begun = self._begun
+        if begun is None:
+            return False
+        self._ended_s = time.perf_counter()
+        self._begun = None
+        self._tags, self._metadata = tuple(begun.tags), begun.metadata
+        if self.log is not None:
             self.log.end(error)
-        return begun
+        return True
 
-    def _known_of(self, begun: BegunRun, ended_s: float) -> _Known:
-        return _Known(
-            self._started_s,
-            ended_s,
-            self.log,
-            begun.parent_run_id,
-            self._root_run_id,
-            begun.tags,
-            begun.metadata,
-        )
-
-    def _told(self, known: _Known) -> tuple[OpenRun, float]:
-        log = known.log
+    def _told(self) -> tuple[OpenRun, float]:
+        log, only = self.log, self._only
         run = OpenRun(
             run_id=self.run_id,
-            parent_run_id=known.parent_run_id,
-            root_run_id=known.root_run_id,
+            parent_run_id=self._parent_run_id,
+            root_run_id=self._root_run_id,
             started_at=self.started_at,
-            started_s=known.started_s,
-            tags=known.tags,
-            metadata=known.metadata,
+            started_s=self._started_s,
+            tags=self._tags,
+            metadata=self._metadata,
             log=log,
-            has_facts=log is not None,
+            has_facts=log is not None or only is not None,
         )
-        run.take_log()
-        run.first_token_s = None if log is None else log.first_token_s or _first_token_s(run)
-        return run, known.ended_s
+        if only is not None:
+            run.attempts.append(only.record())
+            run.facts.update(self._facts)
+            run.first_token_s = self._first_token_s
+        elif log is not None:
+            run.take_log()
+            run.first_token_s = log.first_token_s
+        run.first_token_s = run.first_token_s or _first_token_s(run)
+        return run, self._ended_s
 
 
 def _response(result: ChatResult | None) -> LLMResult:

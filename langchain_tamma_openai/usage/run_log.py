@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 from uuid import UUID
 
 if TYPE_CHECKING:
@@ -80,6 +80,11 @@ class RunLog:
     def is_answered(self) -> bool:
         """Whether the last attempt ended well, and its record is still to be made."""
         return self._open is None and bool(self._records) and hasattr(self._records[-1], "record")
+
+    @property
+    def only(self) -> AttemptDraft | None:
+        """The one attempt of a run that is answered; None where there were several."""
+        return cast("AttemptDraft", self._records[0]) if len(self._records) == 1 else None
 
     def begin(self, attempt: OpenAttempt) -> int:
         """Take an attempt that begins, and return its number, from 1.

@@ -173,7 +173,7 @@ class UsageTracker:
         else:
             self._writer.put(record)
 
-    def record_draft(self, draft: RecordDraft[Any]) -> None:
+    def record_draft(self, draft: RecordDraft) -> None:
         """Keep a run whose record is made later, in the writer's thread or when it is asked for.
 
         Args:

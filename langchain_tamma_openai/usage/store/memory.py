@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from operator import attrgetter
-from typing import Any
 from uuid import UUID
 
 from langchain_tamma_openai.usage.drafts import Kept, RecordDraft, made
@@ -54,7 +53,7 @@ class MemoryStore:
         if excess > 0:
             self._count_dropped(excess)
 
-    def keep(self, draft: RecordDraft[Any]) -> None:
+    def keep(self, draft: RecordDraft) -> None:
         """Keep a run whose record is made when it is asked for.
 
         Args:
@@ -118,7 +117,16 @@ class MemoryStore:
     def _matching(self, wanted: RecordFilter) -> list[UsageRecord]:
         with self._lock:
             kept = list(self._records.values())
-        return [record for record in made(kept) if wanted.matches(record)]
+        records = list(made(kept))
+        self._replace(records)
+        return [record for record in records if wanted.matches(record)]
+
+    def _replace(self, records: Sequence[UsageRecord]) -> None:
+        """Keep records in place of what they were made from."""
+        with self._lock:
+            for record in records:
+                if record.run_id in self._records:
+                    self._records[record.run_id] = record
 
     def _count_dropped(self, number: int) -> None:
         is_first, self.dropped_records = not self.dropped_records, self.dropped_records + number
