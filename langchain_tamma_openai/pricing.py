@@ -13,20 +13,20 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from langchain_core.messages.ai import UsageMetadata
 
-from langchain_tamma_openai.pricing_cost import EXACT, Cost, CostPart
+from langchain_tamma_openai.pricing_cost import Cost, CostPart
+from langchain_tamma_openai.pricing_parts import UnknownPrice, price
 from langchain_tamma_openai.pricing_tables import (
     STANDARD,
     PriceEntry,
     PriceLevel,
     PriceSheet,
     PriceTable,
-    UnitPrices,
     lookup_names,
     parse_price_table,
     tier_name,
@@ -50,15 +50,10 @@ __all__ = ["Cost", "CostCalculator", "CostPart", "default_calculator"]
 logger = logging.getLogger(__name__)
 
 _GENAI_PACKAGE = "genai_prices"
-_PER_MILLION = -6
 _USER_SOURCE = "user"
 _DAY_S = 86_400
 _MAX_CACHED_SHEETS = 4096
 _MAY_BE_DOWNGRADED = frozenset({"priority", "ultrafast"})
-
-
-class _Unknown(Exception):  # noqa: N818 - not an error: it carries the reason to the one place that handles it
-    """The cost cannot be known; the message is the reason."""
 
 
 class CostCalculator:
@@ -121,8 +116,8 @@ class CostCalculator:
             tokens = _token_usage(usage)
             tier = _tier_name(service_tier, batch=batch)
             sheet = self._sheet(model, tier, at, provider, regional=regional)
-            return _price(tokens, sheet, estimated=estimated)
-        except _Unknown as unknown:
+            return price(tokens, sheet, estimated=estimated)
+        except UnknownPrice as unknown:
             reason = str(unknown)
         except Exception as exc:  # noqa: BLE001 - pricing must never fail a call that was answered
             reason = f"pricing failed with {type(exc).__name__}: {exc}"
@@ -226,7 +221,7 @@ class CostCalculator:
         try:
             sheets = self._possible_sheets(name, tier, at, provider, batch=batch, regional=regional)
             return price_size(name, size, sheets)
-        except _Unknown as unknown:
+        except UnknownPrice as unknown:
             return unknown_estimate(name, size, str(unknown))
         except Exception as exc:  # noqa: BLE001 - an estimate must not fail a call
             reason = f"pricing failed with {type(exc).__name__}: {exc}"
@@ -301,7 +296,7 @@ class CostCalculator:
         try:
             tier = _tier_name(service_tier, batch=batch)
             return self._sheet(model, tier, at, provider, regional=regional)
-        except _Unknown:
+        except UnknownPrice:
             return None
 
     def pricing(
@@ -370,7 +365,7 @@ class CostCalculator:
                 found = regional_sheet(found, model)
             self._sheets[key] = found
         if isinstance(found, str):
-            raise _Unknown(found)
+            raise UnknownPrice(found)
         return found
 
     def _find(self, model: str, tier: str, at: datetime, provider: str) -> PriceSheet | str:
@@ -532,72 +527,8 @@ def _utc(at: datetime | None) -> datetime:
 
 def _token_usage(usage: TokenUsage | UsageMetadata | Mapping[str, object] | None) -> TokenUsage:
     if usage is None:
-        raise _Unknown("the answer carries no usage")
+        raise UnknownPrice("the answer carries no usage")
     return usage if isinstance(usage, TokenUsage) else TokenUsage.from_usage_metadata(usage)
-
-
-def _price(usage: TokenUsage, sheet: PriceSheet, *, estimated: bool) -> Cost:
-    prices = sheet.for_input(usage.input_tokens)
-    if prices is None:
-        raise _Unknown(f"no price is known for {usage.input_tokens} input tokens on this tier")
-    with localcontext(EXACT):
-        inputs = _parts(_input_kinds(usage, prices))
-        outputs = _parts(_output_kinds(usage, prices))
-        input_usd = sum((part.usd for part in inputs), start=Decimal(0))
-        output_usd = sum((part.usd for part in outputs), start=Decimal(0))
-        return Cost(
-            input_usd,
-            output_usd,
-            input_usd + output_usd,
-            pricing_source=sheet.source,
-            estimated=estimated,
-            parts=(*inputs, *outputs),
-        )
-
-
-_Kind = tuple[str, int, Decimal | None]
-
-
-def _input_kinds(usage: TokenUsage, prices: UnitPrices) -> tuple[_Kind, ...]:
-    plain_price = prices.input_usd_per_mtok
-    cached_price, write_price = prices.cached_input_usd_per_mtok, prices.cache_write_usd_per_mtok
-    written = usage.cache_write_tokens - usage.cache_write_12h_tokens
-    plain = usage.input_tokens - (
-        usage.cached_tokens + usage.cache_write_tokens + usage.input_audio_tokens
-    )
-    return (
-        ("input", plain, plain_price),
-        (
-            "cached_input",
-            usage.cached_tokens,
-            plain_price if cached_price is None else cached_price,
-        ),
-        ("cache_write", written, plain_price if write_price is None else write_price),
-        ("cache_write_12h", usage.cache_write_12h_tokens, prices.cache_write_12h_usd_per_mtok),
-        ("input_audio", usage.input_audio_tokens, prices.input_audio_usd_per_mtok),
-    )
-
-
-def _output_kinds(usage: TokenUsage, prices: UnitPrices) -> tuple[_Kind, ...]:
-    plain = usage.output_tokens - usage.reasoning_tokens - usage.output_audio_tokens
-    return (
-        ("output", plain, prices.output_usd_per_mtok),
-        ("reasoning", usage.reasoning_tokens, prices.output_usd_per_mtok),
-        ("output_audio", usage.output_audio_tokens, prices.output_audio_usd_per_mtok),
-    )
-
-
-def _parts(kinds: tuple[_Kind, ...]) -> tuple[CostPart, ...]:
-    parts: list[CostPart] = []
-    for kind, tokens, price in kinds:
-        if tokens < 0:
-            raise _Unknown(f"the counts contradict each other: {kind} would be {tokens} tokens")
-        if tokens == 0:
-            continue
-        if price is None:
-            raise _Unknown(f"no price is known for {kind} tokens of this model")
-        parts.append(CostPart(kind, tokens, price, (price * tokens).scaleb(_PER_MILLION)))
-    return tuple(parts)
 
 
 _warned_models: set[str] = set()
