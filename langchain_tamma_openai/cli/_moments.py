@@ -38,6 +38,6 @@ def parse_moment(text: str, name: str, now: datetime | None = None) -> datetime:
         if ago := _AGO.fullmatch(text.lower()):
             return present - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise wrong_argument(name, text, _EXPECTED) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

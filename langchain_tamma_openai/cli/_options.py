@@ -137,6 +137,22 @@ def store_location(store: str | None) -> StoreLocation:
     return location
 
 
+def spare_ledger(location: StoreLocation, target: Path | None) -> None:
+    """Refuse to put a file in the place of the ledger that it is made from.
+
+    Args:
+        location: The ledger.
+        target: The file; None for standard output.
+
+    Raises:
+        CommandError: They are the same file.
+    """
+    if target is None or location.path is None or not target.exists():
+        return
+    if target.samefile(location.path):
+        raise CommandError(f"{target}: is the ledger itself; write to another file")
+
+
 def moment(text: str | None, name: str) -> datetime | None:
     """Read a time: ISO 8601, or `7d`, `12h`, `30m` ago, or `today`, `yesterday`, `month`.
 

@@ -107,7 +107,7 @@ def _pair(text: str) -> tuple[str, str]:
 def _object(text: str) -> Mapping[str, object]:
     try:
         found = json.loads(_text(text) if text == STDIN else _text_or_file(text))
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise wrong_argument("--vars", text, f"a JSON object ({error})") from None
     if not isinstance(found, dict):
         raise wrong_argument("--vars", text, 'a JSON object such as {"name": "value"}')

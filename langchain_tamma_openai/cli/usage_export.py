@@ -45,17 +45,18 @@ def command(
     """Write records as CSV, JSON, JSON lines or Parquet.
 
     A file is replaced only once the new one is complete. The same records give the same bytes.
-    With --json what was written is told as JSON.
+    With --json what was written is told as JSON, or without a FILE the records themselves are JSON.
     """
-    chosen = _format(target, form)
+    to_stdout = target is None or str(target) == "-"
+    chosen = _format(target, form, default="json" if as_json and to_stdout else "csv")
     fields = _filters.field_filters(user_id, organization_id, model, tag, status)
     filters = _filters.record_filters(start, end, fields)
     matching = _filters.with_metadata(metadata)
-    to_stdout = target is None or str(target) == "-"
     if to_stdout and chosen == "parquet" and sys.stdout.isatty():
         raise CommandError("parquet is not for a terminal: name a file")
     from langchain_tamma_openai.usage.export import export_records
 
+    _options.spare_ledger(_options.existing_store(store), None if to_stdout else target)
     with _options.ledger(store) as tracker:
         total = None if metadata else tracker.summary(**filters).total_runs
         with _output.progress("exporting", total) as shown:
@@ -66,9 +67,9 @@ def command(
         _tell(cast("Path", target), chosen, number, as_json=as_json)
 
 
-def _format(target: Path | None, form: str | None) -> ExportFormat:
+def _format(target: Path | None, form: str | None, *, default: str) -> ExportFormat:
     ending = "" if target is None else target.suffix.lstrip(".").lower()
-    chosen = form or (ending if ending in _FORMATS else "csv")
+    chosen = form or (ending if ending in _FORMATS else default)
     if chosen not in _FORMATS:
         raise wrong_argument("--format", chosen, ", ".join(_FORMATS))
     return cast("ExportFormat", chosen)

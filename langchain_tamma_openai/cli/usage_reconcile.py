@@ -97,7 +97,7 @@ def _calculator(path: Path) -> CostCalculator:
 
     try:
         overrides = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CommandError(f"{path}: it is no JSON ({error})") from None
     if not isinstance(overrides, dict):
         raise CommandError(f"{path}: got {type(overrides).__name__}, not an object of prices")

@@ -48,7 +48,10 @@ def command(
         ),
     ] = None,
     interval_s: Annotated[
-        float, typer.Option("--interval", min=0.2, metavar="S", help="Seconds between two looks.")
+        float,
+        typer.Option(
+            "--interval", min=0.2, max=86_400, metavar="S", help="Seconds between two looks."
+        ),
     ] = 5.0,
     title: _report_options.Title = "Usage and cost",
     start: _filters.Start = None,

@@ -34,7 +34,10 @@ def command(
         bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C, as `tail -f` does.")
     ] = False,
     interval_s: Annotated[
-        float, typer.Option("--interval", min=0.1, metavar="S", help="Seconds between two looks.")
+        float,
+        typer.Option(
+            "--interval", min=0.1, max=86_400, metavar="S", help="Seconds between two looks."
+        ),
     ] = 1.0,
     user_id: _filters.User = None,
     organization_id: _filters.Organization = None,

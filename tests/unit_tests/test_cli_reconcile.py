@@ -100,7 +100,10 @@ def test_prices_of_your_own_are_compared(capsys: pytest.CaptureFixture[str]) -> 
     assert list(json.loads(capsys.readouterr().out)["causes"]) == ["stale_price"]
 
 
-@pytest.mark.parametrize(("text", "problem"), [("[1]", "got list"), ("{", "it is no JSON")])
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("[1]", "got list"), ("{", "it is no JSON"), ("[" * 100_000, "it is no JSON")],
+)
 def test_prices_that_are_none_are_one_line(
     text: str, problem: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

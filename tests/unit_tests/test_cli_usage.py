@@ -121,6 +121,8 @@ def test_groups_can_be_ordered_and_cut(capsys: pytest.CaptureFixture[str]) -> No
         (("summary", "--sort", "x"), "--sort: got 'x', must be key, cost, tokens, requests"),
         (("records", "--start", "soon"), "--start: got 'soon', must be a date"),
         (("records", "--start", "2026-03-02", "--end", "2026-03-01"), "--end: got '2026-03-01'"),
+        (("records", "--start", "0001-01-01T00:00:00+23:00"), "--start: got '0001-01-01T00"),
+        (("tail", "--follow", "--interval", "inf"), "less than or equal to 86400"),
         (("records", "--status", "fine"), "--status: got 'fine', must be ok, error"),
         (("export", "--format", "xls"), "--format: got 'xls', must be csv, json, jsonl, parquet"),
         (("summary", "--store", "memory"), "--store: got 'memory'"),
@@ -203,3 +205,20 @@ def test_export_that_fails_leaves_the_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "error: " in _printed(capsys, "export", str(tmp_path / "no" / "x.csv"), status=1)
+
+
+@pytest.mark.parametrize("command", ["export", "report"])
+def test_the_ledger_is_never_written_over(
+    command: str, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = store.read_bytes()
+    error = _printed(capsys, command, str(store), status=1)
+    assert error == f"error: {store}: is the ledger itself; write to another file\n"
+    assert store.read_bytes() == before
+
+
+def test_export_to_standard_output_is_json_where_json_is_wanted(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["usage", "export", "--json"]) == 0
+    assert len(json.loads(capfd.readouterr().out)) == 30

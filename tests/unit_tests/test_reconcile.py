@@ -325,6 +325,7 @@ def test_our_own_exports_are_read(ending: Any, tmp_path: Path) -> None:
         ("", "it is empty"),
         ("a,b\n1,2\n", "its columns a, b are not those of an export"),
         ('{"id": "x", "input_tokens": 5', "it is no JSON (Expecting"),
+        ("[" * 100_000, "it is no JSON (maximum recursion depth"),
         ('[{"id": "x", "input_tokens": "many"}]', "input_tokens: got 'many', not a count"),
         ('[{"id": "x", "input_tokens": 1.5}]', "input_tokens: got 1.5, not a count"),
         ('[{"id": "x", "cost_usd": "cheap"}]', "cost_usd: got 'cheap', not an amount"),

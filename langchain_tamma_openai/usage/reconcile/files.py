@@ -149,7 +149,7 @@ def _whole(line: str) -> object | None:
     """Read a line that is a JSON value by itself; None when it only begins one."""
     try:
         value: object = json.loads(line, parse_float=Decimal)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value
 
@@ -157,7 +157,7 @@ def _whole(line: str) -> object | None:
 def _json(text: str, place: str) -> object:
     try:
         value: object = json.loads(text, parse_float=Decimal)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         refuse(place, f"it is no JSON ({error})")
     return value
 
