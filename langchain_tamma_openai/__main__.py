@@ -5,12 +5,15 @@ from __future__ import annotations
 import atexit
 import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
 _INTERRUPTED = 130
+_SOON_S = 0.01
 _PACKAGES_OF_THE_EXTRA = {"typer", "rich"}
 
 
@@ -23,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status; see `langchain_tamma_openai.cli.app.run`.
     """
-    _never_fail_to_print()
+    _mend_streams()
+    sys.unraisablehook = _never_lose_ctrl_c
     try:
         from langchain_tamma_openai.cli.app import run
     except KeyboardInterrupt:
@@ -56,13 +60,31 @@ def _leave(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _never_fail_to_print() -> None:
-    for name in ("stdout", "stderr"):
+def _mend_streams() -> None:
+    """Let printing never fail, nor reading fail in another way than for what is no text."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:  # closed by whoever started the program, as `>&-` does
-            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8"))
+            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, mode), encoding="utf-8"))
         elif isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="strict" if mode == "r" else "replace")
+
+
+def _never_lose_ctrl_c(unraisable: sys.UnraisableHookArgs) -> None:
+    """Press Ctrl-C again where it came while Python could not stop, as in the end of an import."""
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+    again = threading.Timer(_SOON_S, _press_ctrl_c)  # now, it would end nothing but this function
+    again.daemon = True
+    again.start()
+
+
+def _press_ctrl_c() -> None:
+    if sys.platform == "win32":
+        signal.raise_signal(signal.SIGINT)
+    else:
+        os.kill(os.getpid(), signal.SIGINT)  # also wakes the main thread where it waits
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Generator, Iterator
@@ -25,6 +26,7 @@ def talk(session: Session, screen: Screen, *, json: bool) -> None:
         screen: Where answers go.
         json: Whether a program talks: then there is no prompt.
     """
+    _take_any_bytes()
     if not json:
         screen.say(f"{session.llm.model_name}; /help lists commands, Ctrl-D ends")
     with _line_history():
@@ -35,6 +37,12 @@ def talk(session: Session, screen: Screen, *, json: bool) -> None:
                 break
     if not json:
         screen.say(f"session: {usage_text(session.totals.snapshot())}")
+
+
+def _take_any_bytes() -> None:
+    """Let what is no UTF-8 become a mark, so that one bad line does not end the session."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
 
 
 def _answer(line: str, session: Session, screen: Screen) -> None:
@@ -90,7 +98,7 @@ def _read(screen: Screen, *, json: bool) -> str | None:
 
 
 def _plain_line(prompt: str) -> str:
-    """Read without the comforts of a terminal; what is no UTF-8 becomes a mark."""
+    """Read without the comforts of a terminal."""
     if prompt:
         print(prompt, end="", file=sys.stderr, flush=True)
     line = sys.stdin.readline()

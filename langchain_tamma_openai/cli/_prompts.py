@@ -124,7 +124,8 @@ def _text(name: str) -> str:
             return sys.stdin.read()
         return _options.readable_file(Path(name)).read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise CommandError(f"{name}: is not UTF-8 text; save it as UTF-8") from None
+        place = "standard input" if name == STDIN else name
+        raise CommandError(f"{place}: is not UTF-8 text; save it as UTF-8") from None
 
 
 def as_json(prompt: Prompt) -> dict[str, object]:

@@ -267,6 +267,19 @@ def test_mistakes_keep_the_session(
     assert captured.out == "stillhere\n"
 
 
+def test_a_line_that_is_no_text_does_not_end_a_session(
+    server: LoopbackServer, tmp_path: Path
+) -> None:
+    words = ["chat", "-i", "--base-url", server.url]
+    variables = {"OPENAI_API_KEY": "sk-test", "PYTHONIOENCODING": "utf-8:strict"}
+    with command_line.popen(words, variables, cwd=tmp_path) as process:
+        assert process.stdin
+        process.stdin.buffer.write(b"caf\xe9\nagain\n")
+        out, error = process.communicate()
+    assert (process.returncode, out) == (0, "caf\N{REPLACEMENT CHARACTER}\nagain\n")
+    assert "error" not in error
+
+
 def test_a_turn_that_fails_is_forgotten_and_the_session_goes_on(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ import command_line
 import pytest
 from loopback import Act, LoopbackServer, Reply
 
-from langchain_tamma_openai import __version__
+from langchain_tamma_openai import UsageTracker, __version__
 from langchain_tamma_openai.__main__ import main
 
 COMMANDS = list(command_line.commands())
@@ -207,6 +207,66 @@ def test_streams_that_are_closed_or_full_are_no_traceback(tmp_path: Path) -> Non
             env=command_line.environment(),
         )
         assert (done.returncode, done.stderr) == expected, line
+
+
+READING_STDIN = {
+    ("chat", "-"): (2, "there is nothing to ask"),
+    ("estimate", "-"): (1, "there is nothing to estimate"),
+    ("prompts", "render", "translator", "--vars", "-"): (2, "--vars: got '-', must be a JSON"),
+    ("batch", "-", "-o", "-"): (0, "0 of 0 lines answered"),
+    ("usage", "reconcile", "-", "--store", "usage.db"): (1, "it is empty"),
+}
+"""What commands say of a standard input that is closed."""
+
+
+@pytest.mark.parametrize("words", READING_STDIN, ids=" ".join)
+def test_a_closed_standard_input_is_an_empty_one(words: Sequence[str], tmp_path: Path) -> None:
+    UsageTracker(tmp_path / "usage.db").close()
+    done = _shell(f"{' '.join(words)} <&-", tmp_path)
+    status, said = READING_STDIN[tuple(words)]
+    assert said in done.stderr
+    assert (done.returncode, "unexpected" in done.stderr) == (status, False)
+
+
+@pytest.mark.parametrize("words", list(READING_STDIN)[:3:2] + list(READING_STDIN)[4:], ids=" ".join)
+@pytest.mark.parametrize("language", ["C", "C.UTF-8"])
+def test_standard_input_that_is_no_text_is_told(
+    words: Sequence[str], language: str, tmp_path: Path
+) -> None:
+    UsageTracker(tmp_path / "usage.db").close()
+    program = f"{' '.join(words)} <bytes"
+    (tmp_path / "bytes").write_bytes(b"caf\xe9\n")
+    done = _shell(program, tmp_path, LC_ALL=language, PYTHONIOENCODING="")
+    assert done.returncode == 1
+    assert "is not UTF-8 text" in done.stderr
+    assert "unexpected" not in done.stderr
+
+
+def test_ctrl_c_is_not_lost_where_python_cannot_stop(tmp_path: Path) -> None:
+    """An exception in a finalizer is only printed, and what was typed would have no effect."""
+    (tmp_path / "tool.py").write_text(
+        "import signal\n"
+        "class Late:\n"
+        "    def __del__(self): signal.raise_signal(signal.SIGINT)\n"
+        "late = Late()\n"
+        "del late\n"
+        "import time\n"
+        "time.sleep(9)\n"
+    )
+    done = _shell("chat hello --tool-module tool.py", tmp_path)
+    assert (done.returncode, done.stderr) == (130, "\nstopped\n")
+
+
+def _shell(line: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S602 - our own lines
+        f"{sys.executable} -m langchain_tamma_openai {line}",
+        shell=True,
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=command_line.environment(OPENAI_API_KEY="sk-nobody", **variables),
+    )
 
 
 def test_the_program_itself_starts_quickly() -> None:

@@ -54,15 +54,18 @@ class Lines:
     def _of(self, source: object, place: str) -> Iterator[tuple[str, Raw]]:
         if isinstance(source, str | os.PathLike):
             path = Path(source)
-            try:
-                with path.open(encoding="utf-8-sig", newline="") as stream:
-                    yield from self._text(stream, path.name)
-            except UnicodeDecodeError:
-                refuse(path.name, "it is not UTF-8 text")
+            with path.open(encoding="utf-8-sig", newline="") as stream:
+                yield from self._decoded(stream, path.name)
         elif isinstance(source, io.TextIOBase):
-            yield from self._text(source, place)
+            yield from self._decoded(source, place)
         else:
             yield from self._flat(source, place)
+
+    def _decoded(self, stream: io.TextIOBase, place: str) -> Iterator[tuple[str, Raw]]:
+        try:
+            yield from self._text(stream, place)
+        except UnicodeDecodeError:
+            refuse(place, "it is not UTF-8 text")
 
     def _text(self, stream: io.TextIOBase, name: str) -> Iterator[tuple[str, Raw]]:
         numbered = enumerate(stream, start=1)
