@@ -94,7 +94,8 @@ class Drive:
             session.sink, None if budget is None else partial(budget_line, budget)
         )
         self._lines: Iterator[BatchLine | BadLine] = itertools.islice(session.left(), bounds.limit)
-        self._workers = [_Worker() for _ in range(bounds.concurrency)]
+        needed = min(bounds.concurrency, max(progress.left, 1))
+        self._workers = [_Worker() for _ in range(needed)]
         self._unreachable = 0
         self._answered = 0
         self._failed = 0
@@ -214,7 +215,7 @@ class Drive:
     def _is_unreachable(self, error: Exception) -> bool:
         """Say whether a server that did not take one connection is taken to be away."""
         self._unreachable += 1
-        enough = max(_LEAST_UNREACHABLE, self._bounds.concurrency)
+        enough = max(_LEAST_UNREACHABLE, len(self._workers))
         if not self._answered or self._unreachable >= enough:
             self.halt(StopReason.ERROR, error)
         return self.reason is StopReason.ERROR

@@ -94,7 +94,7 @@ def _json(raw: bytes) -> object:
     except UnicodeDecodeError as error:
         raise _BadError(f"is not UTF-8 (byte {error.start + 1})") from None
     except json.JSONDecodeError as error:
-        raise _BadError(f"is not JSON: {error.msg} (column {error.colno})") from None
+        raise _BadError(f"is not JSON: {error.msg} (column {error.pos + 1})") from None
     except (RecursionError, ValueError) as error:
         raise _BadError(f"is not JSON that can be read: {error}") from None
 

@@ -35,6 +35,7 @@ class BatchInputError(InvalidParameterError):
     Attributes:
         bad_lines: The first of them.
         count: How many there are.
+        source: Name of the input.
     """
 
     default_code = "bad_batch_input"
@@ -49,14 +50,23 @@ class BatchInputError(InvalidParameterError):
         """
         self.bad_lines = tuple(bad_lines)
         self.count = count
-        what = "1 line" if count == 1 else f"{count} lines"
+        self.source = source
+        super().__init__(self.told("on_bad_line 'skip' or 'record'"))
+
+    def told(self, option: str) -> str:
+        """Name the lines.
+
+        Args:
+            option: What leaves them out, as whoever reads it writes it.
+        """
+        what = "1 line" if self.count == 1 else f"{self.count} lines"
         head = (
-            f"{source}: {what} cannot be asked; nothing was sent. Correct them, or leave them out "
-            "with on_bad_line 'skip' or 'record'"
+            f"{self.source}: {what} cannot be asked; nothing was sent. Correct them, or leave them "
+            f"out with {option}"
         )
         lines = [f"  {bad}" for bad in self.bad_lines[:_SHOWN]]
-        more = [f"  and {count - len(lines)} more"] if count > len(lines) else []
-        super().__init__("\n".join([head, *lines, *more]))
+        more = [f"  and {self.count - len(lines)} more"] if self.count > len(lines) else []
+        return "\n".join([head, *lines, *more])
 
 
 class BatchConflictError(ConfigurationError):

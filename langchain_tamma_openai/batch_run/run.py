@@ -242,6 +242,8 @@ class BatchRun:
         return session.budget.status().remaining_usd
 
     def _open(self, source: BatchInput) -> Session:
+        if self.output is not None and self.output.exists() and not self.output.is_file():
+            raise BatchConflictError(f"{self.output}: is no regular file; write to another one")
         if self.output is not None and source.is_same(self.output):
             raise BatchConflictError(f"{self.output}: is the input; write to another file")
         facts = self._checked(source)

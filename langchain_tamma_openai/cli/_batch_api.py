@@ -96,9 +96,7 @@ def run(wishes: Wishes, model: Model) -> int:
         if wishes.cancel is not None:
             return _cancel(wishes, llm)
         if wishes.resume is not None:
-            from langchain_tamma_openai import BatchJob
-
-            return _finish(wishes, BatchJob.load(wishes.resume, llm), [])
+            return _finish(wishes, _job(wishes.resume, llm), [])
         return _submit(wishes, llm)
 
 
@@ -107,6 +105,8 @@ def _check(wishes: Wishes) -> None:
         raise CommandError(
             f"{wishes.refused[0]}: means nothing with --batch-api; leave it out", WRONG_ARGUMENTS
         )
+    if wishes.resume is not None and wishes.cancel is not None:
+        raise CommandError("--resume and --cancel: give one of them", WRONG_ARGUMENTS)
     named = wishes.resume is not None or wishes.cancel is not None
     if named and (wishes.source is not None or wishes.submit_only or wishes.dry_run):
         raise CommandError(
@@ -226,10 +226,18 @@ def _price(wishes: Wishes, llm: ChatTammaOpenAI) -> int:
     return 0
 
 
-def _cancel(wishes: Wishes, llm: ChatTammaOpenAI) -> int:
+def _job(job_id: str, llm: ChatTammaOpenAI) -> BatchJob:
     from langchain_tamma_openai import BatchJob
+    from langchain_tamma_openai.errors import NotFoundError
 
-    job = BatchJob.load(str(wishes.cancel), llm)
+    try:
+        return BatchJob.load(job_id, llm)
+    except NotFoundError as error:
+        raise CommandError(error.message) from None
+
+
+def _cancel(wishes: Wishes, llm: ChatTammaOpenAI) -> int:
+    job = _job(str(wishes.cancel), llm)
     status = job.cancel()
     if wishes.json:
         _output.print_json({"job_id": job.id, **_progress(status)})

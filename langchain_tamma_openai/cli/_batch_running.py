@@ -100,7 +100,8 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except BatchInputError as error:
-        raise CommandError(error.message, WRONG_ARGUMENTS) from None
+        told = error.told("--on-bad-line skip or record")
+        raise CommandError(told, WRONG_ARGUMENTS) from None
     except BatchConflictError as error:
         raise CommandError(error.message) from None
     except BudgetExceededError as error:

@@ -66,7 +66,8 @@ def command(
         typer.Option("--max-tokens", min=1, help="Longest answer, for lines that do not say."),
     ] = None,
     temperature: Annotated[
-        float | None, typer.Option("--temperature", help="For lines that do not say.")
+        float | None,
+        typer.Option("--temperature", min=0, max=2, help="For lines that do not say."),
     ] = None,
     api: Annotated[
         Api | None, typer.Option("--api", help="For lines that do not name one.")
@@ -93,7 +94,8 @@ def command(
         ),
     ] = RETRIES,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", metavar="S", help="Seconds for one request.")
+        float | None,
+        typer.Option("--timeout", min=0.001, metavar="S", help="Seconds for one request."),
     ] = None,
     budget_usd: Annotated[
         str | None,
@@ -253,8 +255,8 @@ def _check(source: Path | None, output: str | None, *, ordered: bool) -> None:
         _options.readable_file(source)
     if output is None:
         return
-    if output != STANDARD and Path(output).is_dir():
-        raise wrong_argument("--output", output, "a file, not a directory")
+    if output != STANDARD and Path(output).exists() and not Path(output).is_file():
+        raise wrong_argument("--output", output, f"a regular file, or {STANDARD} for stdout")
     if output != STANDARD and not Path(output).absolute().parent.is_dir():
         raise CommandError(f"--output: there is no directory {Path(output).absolute().parent}")
     if ordered and output == STANDARD:

@@ -101,6 +101,7 @@ def test_bad_lines(server: LoopbackServer, tmp_path: Path, output: Path, capsys:
     assert batch(server, source, output) == 2
     told = capsys.readouterr().err
     assert "2 lines cannot be asked; nothing was sent" in told
+    assert "leave them out with --on-bad-line skip or record\n" in told
     assert "  line 2: input: got 3, must be a text or a list of items\n  line 3: " in told
     assert (server.requests, output.exists()) == ([], False)
     assert batch(server, source, output, "--on-bad-line", "skip") == 0
@@ -124,6 +125,8 @@ def test_a_budget_that_is_used_up(
     [
         (("--budget-usd", "much"), 2, "--budget-usd: got 'much'"),
         (("--concurrency", "0"), 2, "concurrency"),
+        (("--temperature", "nan"), 2, "--temperature"),
+        (("--timeout", "-1"), 2, "--timeout"),
         (("--model", "gpt-6-sol"), 1, "model: this batch began with 'gpt-6-luna'"),
         (("--base-url", "nowhere"), 2, "--base-url"),
         (("--store", "memory"), 2, "--store"),
@@ -150,8 +153,9 @@ def test_places_that_are_not_there(
     assert batch(server, tmp_path / "none.jsonl", tmp_path / "out.jsonl") == 1
     assert batch(server, source, tmp_path / "none" / "out.jsonl") == 1
     assert batch(server, source, tmp_path) == 2
+    assert batch(server, source, os.devnull) == 2
     assert batch(server, source, "-", "--ordered") == 2
-    assert capsys.readouterr().err.count("error: ") == 4
+    assert capsys.readouterr().err.count("error: ") == 5
 
 
 def test_a_dry_run_prices_and_sends_nothing(

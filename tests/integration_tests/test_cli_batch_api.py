@@ -205,6 +205,7 @@ def test_it_is_priced_at_half_and_held_to_a_budget(
         (["--batch-api", "-o", "o"], "INPUT: is missing"),
         (["in.jsonl", "--batch-api"], "--output: is missing"),
         (["in.jsonl", "--resume", "x", "-o", "o"], "leave INPUT"),
+        (["--resume", "x", "--cancel", "y", "-o", "o"], "give one of them"),
         (["-o", "o"], "INPUT: is missing"),
         (["in.jsonl"], "--output: is missing"),
     ],
@@ -220,7 +221,7 @@ def test_what_cannot_be_meant_is_refused(
 def test_an_unknown_job_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert batch("--resume", "nothing", "-o", "out.jsonl") == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert "no job or batch 'nothing'" in line
+    assert line.startswith("error: There is no job or batch 'nothing'")
 
 
 def test_results_of_something_else_are_never_overwritten(api: Killing) -> None:

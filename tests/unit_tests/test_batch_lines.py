@@ -78,7 +78,7 @@ def test_blank_lines_are_none(raw: bytes) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b'{"input": "a"', "is not JSON"),
+        (b'{"input": "a"\n', "is not JSON: Expecting ',' delimiter (column 15)"),
         (b'{"input": NaN}', "NaN is no number"),
         (b'{"input": "\xff"}', "is not UTF-8 (byte 12)"),
         (b"[" * 100_000, "is not JSON"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -25,6 +26,7 @@ from langchain_tamma_openai import (
     ConfigurationError,
     UsageTracker,
 )
+from langchain_tamma_openai.batch_run import driving
 from langchain_tamma_openai.batch_run.files import OutputFiles
 from langchain_tamma_openai.batch_run.progress import BatchProgress
 from langchain_tamma_openai.batch_run.stopping import StopReason
@@ -469,6 +471,27 @@ def test_two_processes_cannot_have_one_output(place: Place) -> None:
     finally:
         held.close()
     assert place.run().is_complete
+
+
+def test_what_is_no_file_is_no_output(place: Place) -> None:
+    llm = place.api.tamma()
+    with pytest.raises(BatchConflictError, match="is no regular file"):
+        BatchRun(llm, place.source, os.devnull).run()
+
+
+def test_no_more_is_made_ready_than_there_are_lines(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+
+    class Counted(driving._Worker):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self)
+
+    monkeypatch.setattr(driving, "_Worker", Counted)
+    assert place.run(concurrency=10_000).progress.left == 0
+    assert 0 < len(made) < 100
 
 
 def test_the_input_is_not_written_over(place: Place) -> None:
