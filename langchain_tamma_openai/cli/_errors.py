@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 import warnings
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -56,10 +57,15 @@ class Ending:
         debug: Whether tracebacks are wanted.
     """
 
-    def __init__(self) -> None:
-        """Expect a success."""
+    def __init__(self, *, as_json: bool = False) -> None:
+        """Expect a success.
+
+        Args:
+            as_json: Whether an error is also told to programs, on standard output.
+        """
         self.status = 0
         self.debug = bool(os.environ.get(DEBUG))
+        self._as_json = as_json
 
     def __enter__(self) -> Self:
         """Catch what ends the block; let warnings be one line each."""
@@ -78,8 +84,21 @@ class Ending:
             error = _unwrapped(error)
             self.status = _status(error)
             _say(_text(error, debug=self.debug))
+            if self._as_json and not isinstance(error, _NO_ERRORS):
+                self._tell_programs(error)
         self._flush()
         return True
+
+    def _tell_programs(self, error: BaseException) -> None:
+        from langchain_tamma_openai.cli._output import print_json_line
+
+        if isinstance(error, typer.TyperException):
+            message = error.format_message()
+        else:
+            message = error_line(error)
+        told = {"type": type(error).__name__, "message": message, "exit_status": self.status}
+        with suppress(OSError):  # that a reader went away, or a disk is full, was said already
+            print_json_line({"event": "error", **told})
 
     def _flush(self) -> None:
         """Write what is left now: at exit, Python would complain in its own words."""
@@ -144,6 +163,9 @@ def _status(error: BaseException) -> int:
         return error.code if isinstance(error.code, int) else FAILED
     return next((status for kind, status in _STATUSES if isinstance(error, kind)), FAILED)
 
+
+_NO_ERRORS: Final = (KeyboardInterrupt, BrokenPipeError, SystemExit, typer.Exit, typer.Abort)
+"""Endings that are nobody's mistake, or were told already."""
 
 _STATUSES: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (KeyboardInterrupt, INTERRUPTED),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, cast
@@ -128,7 +129,8 @@ def run(argv: Sequence[str] | None = None) -> int:
     app.callback()(_root)
     program = typer.main.get_command(app)
     arguments = list(sys.argv[1:] if argv is None else argv)
-    with _errors.Ending() as ending:
+    options = itertools.takewhile(lambda word: word != "--", arguments)
+    with _errors.Ending(as_json="--json" in options) as ending:
         # Typer's own `main` would end the process itself, each kind of ending in a way of its own.
         with program.make_context(PROGRAM, arguments, obj=ending) as context:
             status = program.invoke(context)

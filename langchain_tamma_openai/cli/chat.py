@@ -74,7 +74,7 @@ def command(
     With QUESTION, or with text piped in, there is one answer: `git diff | tamma-openai chat "Review
     this"`. Otherwise a session begins; /help lists its commands, Ctrl-C stops an answer, Ctrl-D
     ends. --store writes every call to a ledger. --json gives one JSON object a line for each event:
-    text, tool_call, tool_result, end and, in a session, error and notice.
+    text, tool_call, tool_result, end, error and, in a session, notice.
     """
     from langchain_tamma_openai.cli._chat_repl import talk, turn
     from langchain_tamma_openai.cli._chat_screen import JsonScreen, TextScreen

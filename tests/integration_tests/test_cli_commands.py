@@ -165,16 +165,26 @@ def test_every_command_has_json() -> None:
 
 
 @pytest.mark.parametrize("words", [one for one in COMMANDS if one != ("demo",)], ids=" ".join)
-def test_json_is_json_or_nothing(
+def test_json_is_json_whatever_goes_wrong(
     words: Sequence[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    status = main([*words, *command_line.arguments(words, str(tmp_path / "missing")), "--json"])
+    main([*words, *command_line.arguments(words, str(tmp_path / "missing")), "--json"])
     captured = capsys.readouterr()
     assert "Traceback" not in captured.err
-    if captured.out:
-        _read_json(captured.out)
-    else:
-        assert status != 0
+    assert captured.out
+    _read_json(captured.out)
+
+
+@every_command
+def test_a_wrong_argument_is_told_as_json(
+    words: Sequence[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--no-such-option", "--json"]) == 2
+    captured = capsys.readouterr()
+    told = json.loads(captured.out)
+    assert (told["event"], told["exit_status"]) == ("error", 2)
+    assert told["message"].startswith("No such option: --no-such-option")
+    assert told["message"] in captured.err
 
 
 def test_a_closed_pipe_ends_every_command_quietly(tmp_path: Path) -> None:
