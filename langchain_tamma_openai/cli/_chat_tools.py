@@ -51,7 +51,7 @@ def _module(name: str) -> ModuleType:
         return _from_file(Path(name)) if name.endswith(".py") else _from_name(name)
     except CommandError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # It is their code: whatever it raises, it is the module that cannot be used.
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise CommandError(f"--tool-module {name}: cannot be imported ({reason})") from error

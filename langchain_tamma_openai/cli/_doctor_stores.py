@@ -34,6 +34,15 @@ def ledger(store: str | None) -> Finding:
     return _opened(location.url, location.shown, location.path)
 
 
+def is_here(store: str | None) -> bool:
+    """Tell whether a ledger can be looked at without asking anybody.
+
+    Args:
+        store: Where it is; None when none is configured.
+    """
+    return bool(store) and not str(store).startswith("postgresql")
+
+
 def _new_file(path: Path) -> Finding:
     if os.access(path.parent, os.W_OK):
         return note(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 import traceback
@@ -22,6 +23,10 @@ INTERRUPTED: Final = 130
 """What shells report for a program stopped by Ctrl-C: 128 + SIGINT."""
 BROKEN_PIPE: Final = 141
 """The same for a reader that went away, as `head` does: 128 + SIGPIPE."""
+
+
+_SAID_TWICE: Final = logging.getLogger("langchain_tamma_openai.pricing")
+"""Logs what it also warns of; without a handler both would be printed."""
 
 
 class CommandError(Exception):
@@ -66,11 +71,13 @@ class Ending:
         self.status = 0
         self.debug = bool(os.environ.get(DEBUG))
         self._as_json = as_json
+        self._mute = logging.NullHandler()
 
     def __enter__(self) -> Self:
         """Catch what ends the block; let warnings be one line each."""
         self._format = warnings.formatwarning
         warnings.formatwarning = _one_line_warning
+        _SAID_TWICE.addHandler(self._mute)
         return self
 
     def __exit__(
@@ -78,6 +85,7 @@ class Ending:
     ) -> bool:
         """Say what went wrong; nothing escapes but what ends the interpreter."""
         warnings.formatwarning = self._format
+        _SAID_TWICE.removeHandler(self._mute)
         if isinstance(error, GeneratorExit):
             return False
         if error is not None:

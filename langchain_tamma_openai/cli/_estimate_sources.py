@@ -151,7 +151,10 @@ def _why_no_request(parsed: object) -> str:
         return "is no JSON"
     if isinstance(parsed, dict) and isinstance(parsed.get("url"), str) and "body" in parsed:
         return f"asks {parsed['url']}, and only {' and '.join(_ENDPOINTS)} are estimated"
-    return "is neither a request body (with `messages` or `input`) nor a line of the Batch API"
+    return (
+        "is neither a request body (with `messages`, or `model` and `input`) nor a line of the "
+        "Batch API"
+    )
 
 
 def _whole(path: Path, content: bytes) -> Iterator[Item]:

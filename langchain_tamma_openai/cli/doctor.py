@@ -86,8 +86,9 @@ def _findings(
         yield about_proxy
         usable_key = None if about_key.mark == "fail" else key
         yield from _online(place, usable_key, name, timeout_s)
-    if not offline:
+    if not offline or _doctor_stores.is_here(store):
         yield _doctor_stores.ledger(store)
+    if not offline:
         yield _doctor_stores.redis(redis, timeout_s)
     yield from _doctor_setup.tracing(os.environ)
 

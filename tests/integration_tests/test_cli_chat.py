@@ -190,6 +190,7 @@ def test_tools_are_events_too_and_their_errors_go_to_the_model(
         ("empty.py", "import json", "has no tools"),
         ("wrong.py", "1 / 0", "cannot be imported (ZeroDivisionError"),
         ("syntax.py", "def", "cannot be imported (SyntaxError"),
+        ("leaving.py", "raise SystemExit(7)", "cannot be imported (SystemExit: 7)"),
     ],
 )
 def test_a_module_without_tools_is_told(

@@ -168,6 +168,15 @@ def test_offline_asks_nobody(capsys: Capture) -> None:
     assert {"name", "http", "access", "ledger"}.isdisjoint(found)
 
 
+def test_offline_looks_at_a_ledger_that_is_here(capsys: Capture, tmp_path: Path) -> None:
+    broken = tmp_path / "usage.db"
+    broken.write_text("This is no database. " * 50)
+    status, found = look(capsys, "--offline", "--store", str(broken))
+    assert (status, found["ledger"][0]) == (1, "fail")
+    status, found = look(capsys, "--offline", "--store", "postgresql+psycopg://127.0.0.1:9/x")
+    assert (status, "ledger" in found) == (0, False)
+
+
 @pytest.mark.parametrize(
     ("key", "mark", "text"),
     [

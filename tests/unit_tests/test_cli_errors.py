@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -80,6 +82,21 @@ def test_a_warning_is_one_line() -> None:
         text = warnings.formatwarning("two\nlines", UserWarning, "file.py", 1)
     assert text == "warning: two lines\n"
     assert warnings.formatwarning is before
+
+
+def test_an_unknown_price_is_told_once() -> None:
+    """In a process of its own: the tests themselves listen to what is logged."""
+    code = (
+        "from langchain_tamma_openai.cli._errors import Ending\n"
+        "from langchain_tamma_openai.pricing import CostCalculator\n"
+        "with Ending():\n"
+        "    CostCalculator().cost({'prompt_tokens': 1, 'completion_tokens': 1}, 'no-such')\n"
+    )
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert done.stderr.count("The cost of no-such is unknown") == 1
+    assert done.stderr.startswith("warning: ")
 
 
 @pytest.mark.parametrize(
