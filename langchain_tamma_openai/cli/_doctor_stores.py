@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from langchain_tamma_openai.checks import safe_url
 from langchain_tamma_openai.cli._doctor_findings import Finding, broken, note, ok, warning
+from langchain_tamma_openai.cli._options import may_hold_ledger
 from langchain_tamma_openai.errors import ConfigurationError, TammaError
 from langchain_tamma_openai.redact import redact_secrets
 
@@ -31,6 +32,9 @@ def ledger(store: str | None) -> Finding:
         return broken("ledger", error.message, "correct --store or TAMMA_OPENAI_STORE")
     if location.path is not None and not location.path.exists():
         return _new_file(location.path)
+    if location.path is not None and not may_hold_ledger(location.path):
+        fix = "the first program that uses it makes one there; correct --store if it is another's"
+        return note("ledger", f"{location.path} holds no ledger yet", fix)
     return _opened(location.url, location.shown, location.path)
 
 

@@ -92,7 +92,39 @@ def ledger(store: str | None) -> UsageTracker:
     """
     from langchain_tamma_openai import UsageTracker
 
-    return UsageTracker(existing_store(store).url)
+    return UsageTracker(existing_ledger(store).url)
+
+
+def existing_ledger(store: str | None) -> StoreLocation:
+    """Find the ledger that a command asks; asking never puts one into another's database.
+
+    Args:
+        store: What `--store` or the environment says.
+
+    Raises:
+        CommandError: None is named, it cannot be read, or there is no ledger in the file.
+    """
+    location = existing_store(store)
+    if location.path is not None and not may_hold_ledger(location.path):
+        raise CommandError(f"{location.path}: holds no ledger; name another with --store")
+    return location
+
+
+def may_hold_ledger(path: Path) -> bool:
+    """Whether a file has the tables; what is no database is told by whoever opens it.
+
+    Args:
+        path: The file.
+    """
+    import sqlite3
+    from contextlib import closing
+
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            return any(name.startswith("tamma_usage_") for (name,) in found)
+    except sqlite3.Error:
+        return True
 
 
 def existing_store(store: str | None) -> StoreLocation:

@@ -56,7 +56,7 @@ def command(
         raise CommandError("parquet is not for a terminal: name a file")
     from langchain_tamma_openai.usage.export import export_records
 
-    _options.spare_ledger(_options.existing_store(store), None if to_stdout else target)
+    _options.spare_ledger(_options.existing_ledger(store), None if to_stdout else target)
     with _options.ledger(store) as tracker:
         total = None if metadata else tracker.summary(**filters).total_runs
         with _output.progress("exporting", total) as shown:

@@ -65,7 +65,7 @@ def command(
     usd = _report_options.budget_usd(budget_usd)
     window = _report_options.budget_window(budget_window)
     point = _report_options.time_step(step)
-    location = _options.existing_store(store)
+    location = _options.existing_ledger(store)
     _options.spare_ledger(location, place)
     with _prepared(chosen):
         from langchain_tamma_openai import UsageTracker, usage_report

@@ -89,7 +89,7 @@ def command(
     usd = _report_options.budget_usd(budget_usd)
     window = _report_options.budget_window(budget_window)
     point = _report_options.time_step(step)
-    location = _options.existing_store(store)
+    location = _options.existing_ledger(store)
     from langchain_tamma_openai import UsageTracker
     from langchain_tamma_openai.usage.report.dashboard import Dashboard
     from langchain_tamma_openai.usage.report.gather import ReportOptions

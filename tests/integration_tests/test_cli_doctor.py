@@ -168,6 +168,14 @@ def test_offline_asks_nobody(capsys: Capture) -> None:
     assert {"name", "http", "access", "ledger"}.isdisjoint(found)
 
 
+def test_looking_puts_no_ledger_into_what_is_none(capsys: Capture, tmp_path: Path) -> None:
+    empty = tmp_path / "usage.db"
+    empty.touch()
+    status, found = look(capsys, "--offline", "--store", str(empty))
+    assert (status, found["ledger"][:2]) == (0, ("note", f"{empty} holds no ledger yet"))
+    assert empty.read_bytes() == b""
+
+
 def test_offline_looks_at_a_ledger_that_is_here(capsys: Capture, tmp_path: Path) -> None:
     broken = tmp_path / "usage.db"
     broken.write_text("This is no database. " * 50)

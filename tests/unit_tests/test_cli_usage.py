@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -146,6 +148,21 @@ def test_asking_makes_no_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[st
     missing = tmp_path / "missing.db"
     assert "there is no such file" in _printed(capsys, "summary", "--store", str(missing), status=1)
     assert not missing.exists()
+
+
+@pytest.mark.parametrize("command", ["summary", "records", "tail", "export", "report"])
+@pytest.mark.parametrize("tables", ["", "CREATE TABLE cats (name TEXT)"])
+def test_asking_puts_no_ledger_into_what_is_none(
+    command: str, tables: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "cats.db"
+    path.touch()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(tables)
+    before = path.read_bytes()
+    error = _printed(capsys, command, "--store", str(path), status=1)
+    assert error == f"error: {path}: holds no ledger; name another with --store\n"
+    assert path.read_bytes() == before
 
 
 def test_records_are_json_lines_in_order(capsys: pytest.CaptureFixture[str]) -> None:
