@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 _SHORT_CHARS = 20
+_GAP_CHARS = 2
 
 
 class Progress(Protocol):
@@ -87,6 +88,8 @@ def print_table(
 ) -> None:
     """Print a table: ruled on a terminal, aligned plain text that is never cut in a pipe.
 
+    Where a terminal is too narrow for names and numbers, it also gets the plain text.
+
     Args:
         columns: Heads.
         rows: Cells; None shows as a dash.
@@ -94,33 +97,38 @@ def print_table(
         right: Heads of columns of numbers.
     """
     cells = [[_cell(value) for value in row] for row in rows]
-    if sys.stdout.isatty():
-        _print_ruled(columns, cells, title, right)
-    else:
+    if not (sys.stdout.isatty() and _print_ruled(columns, cells, title, right)):
         _print_aligned(columns, cells, title, right)
 
 
 def _print_ruled(
     columns: Sequence[str], cells: list[list[str]], title: str, right: Sequence[str]
-) -> None:
+) -> bool:
+    """Print it with lines; or say that there is no room, for rich would leave columns out."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console, needed = Console(), 0
     table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for index, column in enumerate(columns):
         longest = max((_width(row[index]) for row in cells), default=0)
         # Names, numbers and dates stay whole; texts go on in the next line, and nothing is cut.
+        stays_whole = column in right or index == 0 or longest <= _SHORT_CHARS
         table.add_column(
             Text(column),
             justify="right" if column in right else "left",
-            no_wrap=column in right or index == 0 or longest <= _SHORT_CHARS,
+            no_wrap=stays_whole,
             overflow="fold",
         )
+        needed += _GAP_CHARS + max(longest if stays_whole else 1, _width(column))
+    if needed > console.width:
+        return False
     for row in cells:
         table.add_row(*map(Text, row))
-    Console().print(table)
+    console.print(table)
+    return True
 
 
 def _print_aligned(

@@ -97,3 +97,17 @@ def test_a_narrow_terminal_cuts_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     assert "1,234,567" in shown
     assert "\u2026" not in shown
     assert max(map(len, shown.splitlines())) <= 40
+
+
+def test_columns_that_have_no_room_are_not_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    columns = [f"column {number}" for number in range(8)]
+    _output.print_table(columns, [[f"{number}.00000" for number in range(8)]], right=columns)
+    assert all(text in screen.getvalue() for text in [*columns, *map("{}.00000".format, range(8))])
