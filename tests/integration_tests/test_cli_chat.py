@@ -274,7 +274,7 @@ def test_a_line_that_is_no_text_does_not_end_a_session(
     words = ["chat", "-i", "--base-url", server.url]
     variables = {"OPENAI_API_KEY": "sk-test", "PYTHONIOENCODING": "utf-8:strict"}
     with command_line.popen(words, variables, cwd=tmp_path) as process:
-        assert process.stdin
+        assert isinstance(process.stdin, io.TextIOWrapper)
         process.stdin.buffer.write(b"caf\xe9\nagain\n")
         out, error = process.communicate()
     assert (process.returncode, out) == (0, "caf\N{REPLACEMENT CHARACTER}\nagain\n")
@@ -396,6 +396,9 @@ def test_ctrl_c_stops_an_answer_and_ctrl_d_the_session(
         person.wait_for("[stopped; gpt-6-luna: 8 tokens in, 3 out, about $0.0000023]")
         person.wait_for("> ")
         person.type("half a line")
+        # Not before it was read: a terminal forgets what it holds at Ctrl-C, and readline, which
+        # was woken for that, takes no Ctrl-C until the next key.
+        person.wait_for("half a line")
         person.press_until("\x03", "(Ctrl-D or /quit ends)")
         person.wait_for("> ")
         person.type("go on\n")
