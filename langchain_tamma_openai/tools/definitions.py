@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, TypeAlias, cast
 
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+from langchain_tamma_openai.fingerprints import fingerprint
 from langchain_tamma_openai.tools.problems import ToolProblem, errors_among, listed, pointer_to
 from langchain_tamma_openai.tools.schema_checks import schema_problems
 from langchain_tamma_openai.tools.shapes import TYPES
@@ -22,6 +22,7 @@ MAX_DESCRIPTION_CHARS = 1024
 MAX_TOOLS = 128
 _KEPT_TOOLS = 1024
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_known_errors: dict[bytes, Sequence[ToolProblem]] = {}
 _NO_FUNCTION = "a tool of type 'function' must have a name"
 
 
@@ -82,7 +83,7 @@ def check_tools(tools: Sequence[Mapping[str, Any]]) -> None:
     """Refuse converted tools with errors, all of them at once; warnings pass.
 
     So do two tools of one name, which every LangChain model lets one bind (its standard tests do).
-    A tool is checked once in a process; again it costs the time to write it as JSON.
+    A tool is checked once in a process; again it costs the time to look it up by its content.
 
     Args:
         tools: Tools in OpenAI's form, as `tools_to_openai` gives them.
@@ -100,18 +101,25 @@ def check_tools(tools: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _errors(tool: Mapping[str, Any]) -> Sequence[ToolProblem]:
+    content = fingerprint(tool)
+    known = None if content is None else _known_errors.get(content)
+    if known is None:
+        known = errors_among(validate_tool_definition(_as_written(tool)))
+        if content is not None:
+            if len(_known_errors) >= _KEPT_TOOLS:
+                _known_errors.clear()
+            _known_errors[content] = known
+    return known
+
+
+def _as_written(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a tool as the server will read it; as it is where it cannot be written."""
     from langchain_tamma_openai.tools.validators import schema_text
 
     try:
-        text = schema_text(tool)
+        return cast("dict[str, Any]", json.loads(schema_text(tool)))
     except (TypeError, ValueError, RecursionError):
-        return errors_among(validate_tool_definition(dict(tool)))
-    return _errors_of(text)
-
-
-@lru_cache(maxsize=_KEPT_TOOLS)
-def _errors_of(text: str) -> Sequence[ToolProblem]:
-    return errors_among(validate_tool_definition(json.loads(text)))
+        return dict(tool)
 
 
 def validate_response_format(response_format: Mapping[str, Any]) -> list[ToolProblem]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel
 
+from langchain_tamma_openai.fingerprints import fingerprint
+
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
@@ -33,6 +35,9 @@ BUILT_IN_TOOLS = frozenset(
 )
 """Tools that OpenAI runs itself; a choice of one is its type, not a function name."""
 
+_MOST_WRITTEN = 4096
+_written: set[bytes] = set()
+"""Tools that were written as JSON before, by their content."""
 _PASSED_EXTRAS = ("defer_loading", "async")
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _OTHER_JSON_TYPES = frozenset({"string", "number", "integer", "boolean", "array", "null"})
@@ -195,6 +200,9 @@ def _check_object(schema: object, label: str) -> None:
 
 
 def _check_json(tool: Tool, where: str) -> None:
+    content = fingerprint(tool)
+    if content in _written:
+        return
     try:
         json.dumps(tool, allow_nan=False, default=_sdk_value)
     except (TypeError, ValueError, RecursionError) as error:
@@ -203,6 +211,10 @@ def _check_json(tool: Tool, where: str) -> None:
             "strings, finite numbers, booleans and None",
             error,
         )
+    if content is not None:
+        if len(_written) >= _MOST_WRITTEN:
+            _written.clear()
+        _written.add(content)
 
 
 def _sdk_value(value: object) -> Literal[""]:
