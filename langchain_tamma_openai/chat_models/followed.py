@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from uuid import UUID
 
@@ -59,10 +60,14 @@ async def afollowed(
         async for chunk in chunks:
             yield chunk
     except BaseException as error:
-        # Where the caller left, LangChain's own generator does not know yet.
-        await cast("AsyncGenerator[AIMessageChunk]", chunks).aclose()
-        if _is_run(link, error):
-            await run.afail(error)
+        try:
+            # Where the caller left, LangChain's own generator does not know yet; or an event loop
+            # that ends is closing it at the same time, which it says with a RuntimeError.
+            with suppress(RuntimeError):
+                await cast("AsyncGenerator[AIMessageChunk]", chunks).aclose()
+        finally:
+            if _is_run(link, error):
+                await run.afail(error)
         raise
     await run.afinish()
 

@@ -133,6 +133,21 @@ def test_a_streamed_run_is_recorded_as_a_handler_among_the_callbacks_would(
     assert seen["parent_run_id"] is not None
 
 
+def test_a_stream_that_the_end_of_its_loop_closes_is_recorded() -> None:
+    tracker = UsageTracker()
+    llm = MockAPI().tamma(usage_tracker=tracker)
+    kept = []
+
+    async def leave() -> None:
+        for _ in range(20):
+            stream = llm.astream("Hello")
+            await anext(stream)
+            kept.append(stream)
+
+    asyncio.run(leave())
+    assert [record.status for record in tracker.records()] == [RunStatus.CANCELLED] * 20
+
+
 def test_a_stream_says_when_its_first_chunk_came() -> None:
     tracker = UsageTracker()
     list(MockAPI().tamma(usage_tracker=tracker).stream("Hello"))
