@@ -118,7 +118,8 @@ class MemoryStore:
         with self._lock:
             kept = list(self._records.values())
         records = list(made(kept))
-        self._replace(records)
+        if any(isinstance(each, RecordDraft) for each in kept):
+            self._replace(records)
         return [record for record in records if wanted.matches(record)]
 
     def _replace(self, records: Sequence[UsageRecord]) -> None:
