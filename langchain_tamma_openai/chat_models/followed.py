@@ -1,4 +1,8 @@
-"""Streams that a model's own tracker hears of, without a handler that LangChain calls per chunk."""
+"""Streams that go on to their caller without a handler that LangChain calls for every chunk.
+
+A model's own tracker hears of them here, and handlers that look at no chunk but the first are told
+of no other.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,10 @@ from uuid import UUID
 from langchain_core.callbacks import CallbackManager
 from langchain_core.runnables.config import ensure_config
 
+from langchain_tamma_openai.chat_models.run_handlers import leave_out, manager_of
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from types import AsyncGeneratorType, GeneratorType
 
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessageChunk
@@ -31,45 +37,61 @@ class _Begun(NamedTuple):
 
 
 def followed(
-    chunks: Iterator[AIMessageChunk], runs: ModelRuns, link: RunLink, model: BaseChatModel
+    chunks: Iterator[AIMessageChunk], runs: ModelRuns | None, link: RunLink, model: BaseChatModel
 ) -> Iterator[AIMessageChunk]:
     """Hand a stream on and record its run, however it ends.
 
     Args:
         chunks: The stream, as LangChain makes it.
-        runs: Takes the run.
+        runs: Takes the run; None where the model has no tracker.
         link: Ties the run to its callbacks; its id is known.
         model: Whose run it is.
     """
-    run = _begin(runs, link, model)
+    stream = cast("GeneratorType[AIMessageChunk, None, None]", chunks)
+    run = None if runs is None else _begin(runs, link, model)
     try:
-        yield from chunks
+        for chunk in stream:
+            leave_out(manager_of(stream))
+            yield chunk
+            break
+        yield from stream
     except BaseException as error:
-        if _is_run(link, error):
+        stream.close()  # where the caller left after the first chunk, it does not know yet
+        if run is not None and _is_run(link, error):
             run.fail(error)
         raise
-    run.finish()
+    if run is not None:
+        run.finish()
 
 
 async def afollowed(
-    chunks: AsyncIterator[AIMessageChunk], runs: ModelRuns, link: RunLink, model: BaseChatModel
+    chunks: AsyncIterator[AIMessageChunk],
+    runs: ModelRuns | None,
+    link: RunLink,
+    model: BaseChatModel,
 ) -> AsyncIterator[AIMessageChunk]:
     """Hand a stream on and record its run, however it ends; see `followed`."""
-    run = _begin(runs, link, model)
+    stream = cast("AsyncGeneratorType[AIMessageChunk, None]", chunks)
+    run = None if runs is None else _begin(runs, link, model)
     try:
-        async for chunk in chunks:
+        async for chunk in stream:
+            leave_out(manager_of(stream))
+            yield chunk
+            break
+        async for chunk in stream:
             yield chunk
     except BaseException as error:
         try:
             # Where the caller left, LangChain's own generator does not know yet; or an event loop
             # that ends is closing it at the same time, which it says with a RuntimeError.
             with suppress(RuntimeError):
-                await cast("AsyncGenerator[AIMessageChunk]", chunks).aclose()
+                await stream.aclose()
         finally:
-            if _is_run(link, error):
+            if run is not None and _is_run(link, error):
                 await run.afail(error)
         raise
-    await run.afinish()
+    if run is not None:
+        await run.afinish()
 
 
 def _begin(runs: ModelRuns, link: RunLink, model: BaseChatModel) -> ModelRun:

@@ -52,11 +52,11 @@ class LinkingMixin(Mixin):
 
         config, kwargs = linked(config, self.callbacks, kwargs)
         chunks = super().stream(input, config, stop=stop, **kwargs)
-        if (runs := self._runs_of_stream(kwargs, is_async=False)) is None:
+        if not self._is_followed(kwargs, is_async=False):
             return chunks
         from langchain_tamma_openai.chat_models.followed import followed
 
-        return followed(chunks, runs, kwargs[LINK], self)
+        return followed(chunks, self._runs, kwargs[LINK], self)
 
     def astream(
         self,
@@ -71,18 +71,17 @@ class LinkingMixin(Mixin):
 
         config, kwargs = linked(config, self.callbacks, kwargs)
         chunks = super().astream(input, config, stop=stop, **kwargs)
-        if (runs := self._runs_of_stream(kwargs, is_async=True)) is None:
+        if not self._is_followed(kwargs, is_async=True):
             return chunks
         from langchain_tamma_openai.chat_models.followed import afollowed
 
-        return afollowed(chunks, runs, kwargs[LINK], self)
+        return afollowed(chunks, self._runs, kwargs[LINK], self)
 
-    def _runs_of_stream(self, kwargs: Mapping[str, Any], *, is_async: bool) -> ModelRuns | None:
-        """Find who is to hear of a call that is streamed; one that is not tells by itself."""
-        if self._runs is None:
-            return None
-        is_streamed = self._should_stream(async_api=is_async, **{**kwargs, "stream": True})
-        return self._runs if is_streamed else None
+    def _is_followed(self, kwargs: Mapping[str, Any], *, is_async: bool) -> bool:
+        """Whether a call is streamed, and somebody hears of it; one that is not tells by itself."""
+        if self._runs is None and not kwargs[LINK].is_heard:
+            return False
+        return self._should_stream(async_api=is_async, **{**kwargs, "stream": True})
 
     def _generate_with_cache(
         self,

@@ -139,6 +139,12 @@ def observe_outside_context(message: AIMessage, facts: AnswerFacts) -> None:
             handler.record_message(told, run_id)
 
 
+def is_in_block() -> bool:
+    """Whether this context is inside a `get_usage_callback` block."""
+    callbacks = sys.modules.get(_CALLBACKS_MODULE)
+    return callbacks is not None and callbacks.is_in_block()
+
+
 def without_cost(hit: ChatGeneration) -> ChatGeneration:
     """Return a cached generation that says it cost nothing, leaving the cache's own untouched.
 

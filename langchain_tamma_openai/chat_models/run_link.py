@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -18,6 +17,8 @@ from langchain_core.runnables.config import ensure_config
 from langchain_core.utils.uuid import uuid7
 
 from langchain_tamma_openai.chat_models.linking import LINK
+from langchain_tamma_openai.chat_models.observing import is_in_block
+from langchain_tamma_openai.chat_models.run_handlers import sees_tokens
 from langchain_tamma_openai.chat_models.tracing import witnessed
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class RunLink:
         run_manager: LangChain's, where it is known.
         config: The call's, where the run manager is not known.
         own_callbacks: The model's own callbacks.
+        is_heard: Whether there may be handlers.
         is_invoke: The caller gets the finished message and nothing before.
         watcher: Who writes the run down, beside those who watch it by its id.
         has_begun: Whether LangChain has come to ask for the stream.
@@ -51,6 +53,7 @@ class RunLink:
     run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None = None
     config: RunnableConfig | None = None
     own_callbacks: Callbacks = None
+    is_heard: bool = True
     is_invoke: bool = False
     watcher: RunWatcher | None = None
     has_begun: bool = False
@@ -76,7 +79,7 @@ class RunLink:
         """Whether nobody sees a part of the answer before it is whole."""
         if not self.is_invoke:
             return False
-        return not any(_sees_tokens(cast("Hashable", type(handler))) for handler in self.handlers)
+        return not any(sees_tokens(cast("Hashable", type(handler))) for handler in self.handlers)
 
     @property
     def labels(self) -> dict[str, object]:
@@ -166,24 +169,8 @@ def linked(
     """
     run_id = (config or {}).get("run_id") or uuid7()
     chosen: RunnableConfig = {**(config or {}), "run_id": run_id}
-    chosen = witnessed(chosen, own_callbacks, run_id)
-    link = RunLink(run_id, config=chosen, own_callbacks=own_callbacks)
+    given = ensure_config(chosen).get("callbacks")
+    chosen = witnessed(chosen, given, own_callbacks, run_id)
+    is_heard = bool(given or own_callbacks or "callbacks" in chosen or is_in_block())
+    link = RunLink(run_id, config=chosen, own_callbacks=own_callbacks, is_heard=is_heard)
     return chosen, {**kwargs, LINK: link}
-
-
-@lru_cache(maxsize=256)
-def _sees_tokens(kind: type[Any]) -> bool:
-    """Whether handlers of a class show an answer while it grows; tracers only write it down."""
-    from langchain_core.callbacks import AsyncCallbackHandler
-    from langchain_core.tracers._streaming import (
-        _StreamingCallbackHandler,
-        _V2StreamingCallbackHandler,
-    )
-    from langchain_core.tracers.base import AsyncBaseTracer, BaseTracer
-
-    if issubclass(kind, _StreamingCallbackHandler | _V2StreamingCallbackHandler):
-        return True
-    if issubclass(kind, BaseTracer | AsyncBaseTracer) or getattr(kind, "only_counts", False):
-        return False
-    silent = (BaseCallbackHandler.on_llm_new_token, AsyncCallbackHandler.on_llm_new_token)
-    return kind.on_llm_new_token not in silent

@@ -17,6 +17,7 @@ from langchain_core.messages.ai import UsageMetadata
 
 from langchain_tamma_openai.chat_models.observing import as_interruption, is_transport_error
 from langchain_tamma_openai.chat_models.run import Run, mark
+from langchain_tamma_openai.chat_models.run_handlers import leave_out
 from langchain_tamma_openai.chat_models.settings import base_url
 from langchain_tamma_openai.resilience.deadline import DEADLINE
 from langchain_tamma_openai.resilience.recovery import (
@@ -258,7 +259,10 @@ class StreamRun(Run):
         self.seen = self.reader.shown = True
         if self.log is not None and not self._holds_all:
             self.log.first_token_s = time.perf_counter()
-        yield from held
+        yield from held[:1]
+        if self._link is not None:
+            leave_out(self._link.run_manager)
+        yield from held[1:]
 
     def _regenerated(
         self, regeneration: Regeneration, chunk: ChatGenerationChunk

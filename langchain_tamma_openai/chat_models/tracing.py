@@ -14,7 +14,6 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler, BaseCallbackManager
 from langchain_core.outputs import LLMResult
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import ensure_config
 
 from langchain_tamma_openai.usage.run_log import RunLog, unwatch, watch
 
@@ -36,11 +35,14 @@ def is_traced(handlers: Iterable[BaseCallbackHandler]) -> bool:
     )
 
 
-def witnessed(config: RunnableConfig, own_callbacks: Callbacks, run_id: UUID) -> RunnableConfig:
+def witnessed(
+    config: RunnableConfig, given: Callbacks, own_callbacks: Callbacks, run_id: UUID
+) -> RunnableConfig:
     """Put a witness in front of a call's handlers, if the call is traced.
 
     Args:
         config: The caller's configuration.
+        given: The callbacks of the call, those of what is around it included.
         own_callbacks: The model's own callbacks.
         run_id: LangChain's id of the run that begins.
 
@@ -49,7 +51,6 @@ def witnessed(config: RunnableConfig, own_callbacks: Callbacks, run_id: UUID) ->
     """
     from langchain_core.tracers.context import _tracing_v2_is_enabled
 
-    given = ensure_config(config).get("callbacks")
     if not (_tracing_v2_is_enabled() or is_traced(_handlers(given))):
         return config
     from langchain_core.callbacks import CallbackManager

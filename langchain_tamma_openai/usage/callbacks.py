@@ -20,7 +20,7 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tracers.context import register_configure_hook
 
 from langchain_tamma_openai.usage.drafts import OpenRunDraft, RecordDraft
-from langchain_tamma_openai.usage.listening import RunListener
+from langchain_tamma_openai.usage.listening import RunListener, minds_only_the_first
 from langchain_tamma_openai.usage.logs import log_run, successes_are_logged
 from langchain_tamma_openai.usage.reading import read_failure, read_message, read_result
 from langchain_tamma_openai.usage.run_records import (
@@ -149,6 +149,7 @@ class ModelUsageHandler(UsageCallbackHandler):
         }
         self._start(manager.run_id, given)
 
+    @minds_only_the_first
     def on_llm_new_token(
         self, token: str | list[Any] = "", *, run_id: UUID, **_kwargs: Any
     ) -> None:
@@ -315,6 +316,11 @@ def _leave(token: Token[_BlockHandler | None]) -> None:
     except ValueError:
         # An async generator was closed from another context; the one with the block is gone.
         return
+
+
+def is_in_block() -> bool:
+    """Whether this context is inside a block."""
+    return _current.get() is not None
 
 
 def orphan_handlers() -> list[UsageCallbackHandler]:

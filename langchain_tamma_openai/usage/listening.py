@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -18,6 +18,18 @@ from langchain_tamma_openai.usage.run_records import record_of_failure, record_o
 from langchain_tamma_openai.usage.runs import EndedRun, OpenRun, RunBook
 
 logger = logging.getLogger(__name__)
+
+Hook = TypeVar("Hook", bound=Callable[..., object])
+
+
+def minds_only_the_first(hook: Hook) -> Hook:
+    """Say of an `on_llm_new_token` that a run of ours may leave out all chunks but the first.
+
+    Args:
+        hook: The method.
+    """
+    hook.minds_only_the_first = True  # type: ignore[attr-defined]  # a mark for `RunHandlers`
+    return hook
 
 
 class RunListener(BaseCallbackHandler):
@@ -114,6 +126,7 @@ class RunListener(BaseCallbackHandler):
 
     # --- the middle ---
 
+    @minds_only_the_first
     def on_llm_new_token(
         self,
         token: str | list[Any],
