@@ -247,12 +247,6 @@ class CostCalculator:
             batch: Whether it goes through the Batch API.
             regional: Whether a regional address of OpenAI is asked.
         """
-        from langchain_tamma_openai.pricing_estimate import (
-            UpperBound,
-            highest_price,
-            size_of_payload,
-        )
-
         name = str(payload.get("model") if model is None else model)
         tier = payload.get("service_tier") if service_tier is None else service_tier
         try:
@@ -264,6 +258,19 @@ class CostCalculator:
                 return bound
         except Exception:  # noqa: BLE001 - a bound must not fail a call
             sheets = []
+        return self._any_upper_bound(payload, name, sheets)
+
+    @staticmethod
+    def _any_upper_bound(
+        payload: Mapping[str, Any], name: str, sheets: list[PriceSheet]
+    ) -> UpperBound:
+        """Bound a request of any kind; see `pricing_bound` for plain ones."""
+        from langchain_tamma_openai.pricing_estimate import (
+            UpperBound,
+            highest_price,
+            size_of_payload,
+        )
+
         size = size_of_payload(payload, name)
         try:
             usd = highest_price(size, sheets) if sheets else None

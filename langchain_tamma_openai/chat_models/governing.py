@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from pydantic import SecretStr
 
+from langchain_tamma_openai.chat_models.accounts import Account, account_of
 from langchain_tamma_openai.chat_models.mixin import Mixin
 from langchain_tamma_openai.chat_models.settings import (
     CLIENT_FIELDS,
@@ -18,6 +18,8 @@ from langchain_tamma_openai.chat_models.settings import (
 )
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     import httpx2
 
     from langchain_tamma_openai.chat_models.calls import Call
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.usage.sinks import UsageRecordSink
 
 _DEFAULT_MAX_RETRIES = 2
-_NO_ACCOUNT = "no-account"
 _GOVERNING = frozenset(
     (
         "rate_limiter",
@@ -54,39 +55,12 @@ _ALIVE = (
 _RATE_LIMIT_PREFIX = b"x-ratelimit-"
 
 
-class _Account(NamedTuple):
-    """What those who keep count of an account call it; never the key itself.
+@cache
+def _passages() -> ModuleType:
+    """Load what asks for leave, with the first call that somebody governs."""
+    from langchain_tamma_openai.chat_models import passages
 
-    Attributes:
-        limits: First part of the names of its rate limits; the model follows.
-        quota: Whose quota it uses; None where the key is not known.
-    """
-
-    limits: str
-    quota: QuotaKey | None
-
-
-@lru_cache(maxsize=256)
-def _account_of(key: SecretStr | None, root: str | None) -> _Account:
-    """Name an account, once for each."""
-    from langchain_tamma_openai.checks import safe_url
-    from langchain_tamma_openai.keys import hash_api_key
-    from langchain_tamma_openai.resilience.quota import QuotaKey
-
-    name = _NO_ACCOUNT if key is None else hash_api_key(key)
-    where = "openai" if root is None else safe_url(root)
-    return _Account(f"{where}|{name}|", None if key is None else QuotaKey(name, root))
-
-
-def _account_here(
-    known: dict[str | None, tuple[object, _Account]], key: object, root: str | None
-) -> _Account:
-    """Name an account; the same key is the same object nearly always."""
-    found = known.get(root)
-    if found is None or found[0] is not key:
-        account = _account_of(key if isinstance(key, SecretStr) else None, root)
-        found = known[root] = key, account
-    return found[1]
+    return passages
 
 
 class GoverningMixin(Mixin):
@@ -205,44 +179,14 @@ class GoverningMixin(Mixin):
         governors: Governors | None = self._governors
         if governors is None:
             return None
-        from langchain_tamma_openai.chat_models.sizing import rough_tokens
-        from langchain_tamma_openai.resilience.governors import Need
-
-        root = base_url(self)
-        account = _account_here(governors.accounts, self.openai_api_key, root)
-        upper_usd, upper_tokens = None, None
-        labels: Mapping[str, object] = {}
-        if governors.treasury is not None:
-            from langchain_tamma_openai.chat_models.run_link import labels_of
-
-            upper_usd, upper_tokens = self._upper_bound(call, root)
-            labels = labels_of(call, link) if governors.is_scoped else {"model": call.model}
-        need = Need(
-            call.model,
-            root,
-            f"{account.limits}{call.model}",
-            account.quota,
-            rough_tokens(call.payload) if governors.limiter is not None else 0,
-            upper_usd,
-            upper_tokens,
-            labels,
-            deadline.left_s,
-        )
-        return governors.passage(need)
-
-    def _upper_bound(self, call: Call, root: str | None) -> tuple[Decimal | None, int | None]:
-        from langchain_tamma_openai.chat_models.observing import calculator, is_regional
-
-        bound = calculator(self.price_overrides).upper_bound(
-            call.payload, call.model, regional=root is not None and is_regional(root)
-        )
-        return bound.usd, bound.tokens
+        passage: Passage = _passages().passage_of(self, governors, call, deadline, link)
+        return passage
 
     async def _awarm(self, call: Call) -> None:
         """Load what the first bound needs in a thread: it would hold up the event loop."""
         if self._treasury is None or self._is_warm:
             return
-        await asyncio.to_thread(self._upper_bound, call, base_url(self))
+        await asyncio.to_thread(_passages().upper_bound, self, call, base_url(self))
         self._is_warm = True
 
     @property
@@ -252,9 +196,9 @@ class GoverningMixin(Mixin):
     def _limit_key(self, model: str) -> str:
         return f"{self._account(base_url(self)).limits}{model}"
 
-    def _account(self, root: str | None) -> _Account:
+    def _account(self, root: str | None) -> Account:
         key = self.openai_api_key
-        return _account_of(key if isinstance(key, SecretStr) else None, root)
+        return account_of(key if isinstance(key, SecretStr) else None, root)
 
     # --- fallbacks ---
 

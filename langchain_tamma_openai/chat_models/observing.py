@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -16,6 +16,8 @@ from langchain_tamma_openai.transport.http_library import transport_errors
 from langchain_tamma_openai.transport.translate import translate
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from langchain_tamma_openai.errors import StreamInterruptedError
     from langchain_tamma_openai.pricing import Cost, CostCalculator
     from langchain_tamma_openai.resilience.stream import StreamReader
@@ -74,11 +76,19 @@ def calculator(overrides: Mapping[str, Any] | None) -> CostCalculator:
     Raises:
         ConfigurationError: The table is not valid.
     """
-    from langchain_tamma_openai.pricing import CostCalculator, default_calculator
-
+    pricing = _pricing()
     if overrides is None:
-        return default_calculator()
-    return _calculators(_Table(overrides), CostCalculator)
+        usual: CostCalculator = pricing.default_calculator()
+        return usual
+    return _calculators(_Table(overrides), pricing.CostCalculator)
+
+
+@cache
+def _pricing() -> ModuleType:
+    """Load the prices, with the first answer."""
+    from langchain_tamma_openai import pricing
+
+    return pricing
 
 
 class _Table:

@@ -18,7 +18,12 @@ class SdkAccessMixin(Mixin):
     """`client`, `async_client`, `root_client`, `root_async_client`."""
 
     def __getattr__(self, name: str) -> Any:
-        """Make the SDK's clients when they are first asked for."""
+        """Give a private attribute, or one of the SDK's clients, made when first asked for."""
+        try:
+            # Pydantic's own way to it takes several times as long, and every call goes it.
+            return object.__getattribute__(self, "__pydantic_private__")[name]
+        except (AttributeError, KeyError, TypeError):
+            pass
         if name in CLIENT_FIELDS:
             return self._sdk_object(name)
         return super().__getattr__(name)  # type: ignore[misc]  # pydantic hides it from checkers

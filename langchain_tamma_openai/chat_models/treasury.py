@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Self
 
 from langchain_tamma_openai.resilience.bounds import refuse
-from langchain_tamma_openai.usage.budget import Budget, areserve_all, reserve_all
+from langchain_tamma_openai.usage.budget import Budget, areserve_at, desks_of, reserve_at
+from langchain_tamma_openai.usage.budget_amounts import Bound
+from langchain_tamma_openai.usage.budget_reserving import Request
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.resilience.governors import Need
@@ -23,8 +25,12 @@ class BudgetTreasury:
 
         Args:
             budgets: All that hold for the model.
+
+        Raises:
+            ConfigurationError: Two of them are the same budget.
         """
         self._budgets = tuple(budgets)
+        self._desks = desks_of(self._budgets)
         self.is_scoped = any(budget.scope for budget in self._budgets)
         self.is_local = all(budget.is_local for budget in self._budgets)
 
@@ -36,7 +42,7 @@ class BudgetTreasury:
             value: The setting.
 
         Raises:
-            ConfigurationError: It is neither.
+            ConfigurationError: It is neither, or two of them are the same budget.
         """
         budgets = [value] if isinstance(value, Budget) else value
         if not isinstance(budgets, list | tuple) or not budgets:
@@ -64,23 +70,15 @@ class BudgetTreasury:
         Raises:
             BudgetExceededError: There is not enough left.
         """
-        return reserve_all(
-            self._budgets,
-            need.upper_usd,
-            need.upper_tokens,
-            need.labels,
-            wait_s=_wait_s(need),
-        )
+        return reserve_at(self._desks, _request(need))
 
     async def areserve(self, need: Need) -> BudgetReservation:
         """Reserve the most that a request can cost; see `reserve`."""
-        return await areserve_all(
-            self._budgets,
-            need.upper_usd,
-            need.upper_tokens,
-            need.labels,
-            wait_s=_wait_s(need),
-        )
+        return await areserve_at(self._desks, _request(need))
+
+
+def _request(need: Need) -> Request:
+    return Request(Bound(need.upper_usd, need.upper_tokens), need.labels, _wait_s(need))
 
 
 def _wait_s(need: Need) -> float | None:

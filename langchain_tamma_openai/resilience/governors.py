@@ -116,14 +116,6 @@ class Governors:
         members = (self.treasury, self.limiter, self.quota, self.breaker)
         return any(member is not None for member in members)
 
-    def passage(self, need: Need) -> Passage:
-        """Prepare to ask for leave to send one request.
-
-        Args:
-            need: What it asks.
-        """
-        return Passage(self, need)
-
 
 class Passage:
     """Leave to send one request: `enter` before it, `leave` when it is over.

@@ -391,7 +391,17 @@ def reserve_all(
         InvalidParameterError: A negative or otherwise wrong amount.
         StorageError: A store cannot be reached.
     """
-    request, desks = _request(upper_usd, upper_tokens, labels, wait_s), _desks(budgets)
+    request = _request(upper_usd, upper_tokens, labels, wait_s)
+    return reserve_at(desks_of(budgets), request)
+
+
+def reserve_at(desks: Sequence[Desk], request: Request) -> BudgetReservation:
+    """Set aside at all desks, or at none; see `reserve_all`.
+
+    Args:
+        desks: Of `desks_of`.
+        request: What to set aside; its amounts are right.
+    """
     claims = reserved_at_once(desks, request)
     if claims is None:
         claims = drive(reserving(desks, request, ThreadColour()))
@@ -407,7 +417,12 @@ async def areserve_all(
     wait_s: float | None = None,
 ) -> BudgetReservation:
     """Set aside with all of several budgets, or with none; see `reserve_all`."""
-    request, desks = _request(upper_usd, upper_tokens, labels, wait_s), _desks(budgets)
+    request = _request(upper_usd, upper_tokens, labels, wait_s)
+    return await areserve_at(desks_of(budgets), request)
+
+
+async def areserve_at(desks: Sequence[Desk], request: Request) -> BudgetReservation:
+    """Set aside at all desks, or at none; see `reserve_at`."""
     is_local = all(desk.accounts.store.is_local for desk in desks)
     claims = reserved_at_once(desks, request) if is_local else None
     if claims is None:
@@ -431,7 +446,15 @@ def _request(
     return Request(bound, labels or {}, None if wait_s is None else float(wait_s))
 
 
-def _desks(budgets: Iterable[Budget]) -> list[Desk]:
+def desks_of(budgets: Iterable[Budget]) -> list[Desk]:
+    """Give the desks of budgets, in the order in which every call asks them.
+
+    Args:
+        budgets: The budgets.
+
+    Raises:
+        ConfigurationError: Two of them are the same budget.
+    """
     desks = [budget._desk for budget in budgets]  # noqa: SLF001 - same module
     if len(desks) == 1:
         return desks

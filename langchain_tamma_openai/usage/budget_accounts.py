@@ -6,14 +6,14 @@ import logging
 import os
 import threading
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakSet
 
 from langchain_tamma_openai.usage import budget_state as state
 from langchain_tamma_openai.usage.budget_amounts import BudgetLimits
+from langchain_tamma_openai.usage.budget_holds import Hold, LiveHolds
 from langchain_tamma_openai.usage.budget_state import (
     Decision,
     Line,
@@ -32,19 +32,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _RENEWALS_PER_LIFE = 3
-
-
-@dataclass(eq=False, slots=True, weakref_slot=True)
-class Hold:
-    """A reservation in use; it is renewed for as long as somebody has this object.
-
-    Attributes:
-        ident: Unique among all processes.
-        key: Its line.
-    """
-
-    ident: str
-    key: LineKey
 
 
 class Settled(NamedTuple):
@@ -90,7 +77,7 @@ class Accounts:
         self.room = WaitingRoom()
         self._turn = _Turn()
         self._notes: deque[Settle] = deque()
-        self._live: WeakValueDictionary[str, Hold] = WeakValueDictionary()
+        self._live = LiveHolds()
         self._renewer_lock = threading.Lock()
         self._renewer: threading.Thread | None = None
 
@@ -105,10 +92,10 @@ class Accounts:
         Raises:
             StorageError: The store cannot be reached.
         """
-        self._live[hold.ident] = hold  # before, so that it is never taken for abandoned
+        self._live.add(hold)  # before, so that it is never taken for abandoned
         decision = self._run(lambda step: state.take(step, self.terms, wish, self._live))
         if not decision.granted:
-            self._live.pop(hold.ident, None)
+            self._live.drop(hold.ident)
         elif not self.store.is_local:
             self._start_renewer()
         return decision
@@ -119,11 +106,11 @@ class Accounts:
         Args:
             end: How the call ended.
         """
-        self._live.pop(end.ident, None)
+        self._live.drop(end.ident)
         if self._turn.inside:
             # From the garbage collector, in the midst of a step; the end of that step writes it.
             self._notes.append(end)
-        elif self._write_end(end):
+        elif self._write_end(end) and self._notes:
             self._do_notes()
 
     def _do_notes(self) -> None:
@@ -175,7 +162,7 @@ class Accounts:
         Raises:
             StorageError: The store cannot be reached.
         """
-        self._live.pop(hold.ident, None)
+        self._live.drop(hold.ident)
         self._run(lambda step: state.renew(step, hold.key, [hold.ident], expires_at_s))
 
     def _renew(self, key: LineKey, idents: list[str]) -> None:
@@ -259,7 +246,8 @@ class Accounts:
 
     def _run(self, job: Callable[[Transaction], T]) -> T:
         result = self._step(job)
-        self._do_notes()
+        if self._notes:
+            self._do_notes()
         return result
 
     def _step(self, job: Callable[[Transaction], T]) -> T:
@@ -290,16 +278,14 @@ class Accounts:
             time.sleep(self.terms.ttl_s / _RENEWALS_PER_LIFE)
             if not self._renew_all():
                 with self._renewer_lock:
-                    if not self._live:
+                    if not self._live.by_line():
                         self._renewer = None
                         return
 
     def _renew_all(self) -> bool:
         from langchain_tamma_openai.errors import StorageError
 
-        by_line: defaultdict[LineKey, list[str]] = defaultdict(list)
-        for hold in list(self._live.values()):
-            by_line[hold.key].append(hold.ident)
+        by_line = self._live.by_line()
         try:
             for key, idents in by_line.items():
                 self._renew(key, idents)

@@ -40,6 +40,14 @@ class Amounts:
         """Subtract both."""
         return Amounts(_subtract(self.usd, other.usd), self.tokens - other.tokens)
 
+    def with_bound(self, bound: Bound) -> Amounts:
+        """Add the known part of a bound."""
+        return Amounts(_add(self.usd, bound.usd or ZERO), self.tokens + (bound.tokens or 0))
+
+    def without_bound(self, bound: Bound) -> Amounts:
+        """Subtract the known part of a bound."""
+        return Amounts(_subtract(self.usd, bound.usd or ZERO), self.tokens - (bound.tokens or 0))
+
 
 class Bound(NamedTuple):
     """The most that a call can use, or what it did use; None where nobody knows."""

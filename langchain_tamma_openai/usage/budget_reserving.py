@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from langchain_tamma_openai.pricing_cost import plain_decimal
 from langchain_tamma_openai.resilience.limits_store import TaskSignal, ThreadSignal
-from langchain_tamma_openai.usage.budget_accounts import Accounts, Hold
+from langchain_tamma_openai.usage.budget_accounts import Accounts
 from langchain_tamma_openai.usage.budget_amounts import (
     Bound,
     BudgetLimits,
@@ -28,6 +28,7 @@ from langchain_tamma_openai.usage.budget_amounts import (
     change_of_limits,
     refuse_argument,
 )
+from langchain_tamma_openai.usage.budget_holds import Hold, new_hold
 from langchain_tamma_openai.usage.budget_info import BudgetStatus
 from langchain_tamma_openai.usage.budget_state import (
     EVERY_LINE,
@@ -95,11 +96,13 @@ class LineNames:
         if not starts_at_s <= now_s < ends_at_s:
             span, known = span_at(window, now_s), {}
             self._window = (*_ends_s(span), span, known)
-        is_plain = all(value is None or type(value) is str for value in values)
-        key = known.get(values) if is_plain else None
+        try:
+            key = known.get(values)
+        except TypeError:  # a label that is a set of texts
+            return LineKey(budget, json.dumps(values), span)
         if key is None:
             key = LineKey(budget, json.dumps(values), span)
-            if is_plain and len(known) < _MOST_NAMES:
+            if len(known) < _MOST_NAMES:
                 known[values] = key
         return key
 
@@ -139,8 +142,17 @@ class Desk:
 
     def key(self, labels: Mapping[str, object]) -> LineKey:
         """Find the line of a call at this moment."""
+        return self.key_at(labels, self.accounts.clock())
+
+    def key_at(self, labels: Mapping[str, object], now_s: float) -> LineKey:
+        """Find the line of a call at a moment.
+
+        Args:
+            labels: Whose call it is.
+            now_s: Seconds since 1970.
+        """
         values = tuple([label_value(labels.get(name)) for name in self.scope])
-        return self.names.find(self.ident, self.window, values, self.accounts.clock())
+        return self.names.find(self.ident, self.window, values, now_s)
 
     def limited(self, labels: Mapping[str, object]) -> LineKey:
         """Find the line whose limits are meant; all of them without any label."""
@@ -412,10 +424,11 @@ def reserved_at_once(desks: Sequence[Desk], request: Request) -> tuple[Claim, ..
 
 def _taken_at_once(desk: Desk, request: Request) -> Claim | None:
     accounts = desk.accounts
-    key = desk.key(request.labels)
+    now_s = accounts.clock()
+    key = desk.key_at(request.labels, now_s)
     if accounts.room.is_occupied(key.ident):
         return None
-    claim, wish = _wish(desk, key, request.bound, accounts.clock())
+    claim, wish = _wish(desk, key, request.bound, now_s)
     if desk.on_exceeded == "warn":
         wish = wish._replace(force=True)
     decision = accounts.take(wish, claim.hold)
@@ -436,7 +449,7 @@ def _warn(desk: Desk, decision: Decision, request: Request) -> None:
 
 def _wish(desk: Desk, key: LineKey, bound: Bound, now_s: float) -> tuple[Claim, Take]:
     """Name a reservation that is about to be made."""
-    hold = Hold(os.urandom(16).hex(), key)
+    hold = new_hold(key)
     held = Held(hold.ident, key.ident, bound, now_s + desk.accounts.terms.ttl_s)
     return Claim(desk, hold, os.getpid()), Take(key, held, now_s)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -224,7 +224,7 @@ class Take(NamedTuple):
     force: bool = False
 
 
-def take(step: Transaction, terms: Terms, wish: Take, alive: Collection[str]) -> Decision:
+def take(step: Transaction, terms: Terms, wish: Take, alive: Container[str]) -> Decision:
     """Reserve if it fits.
 
     Args:
@@ -245,7 +245,7 @@ def take(step: Transaction, terms: Terms, wish: Take, alive: Collection[str]) ->
     # Only who is refused, or warned, is told of the line; it goes on changing after this step.
     before = line if granted and not first else line.copy()
     if granted:
-        line.reserved += wish.held.bound.counted
+        line.reserved = line.reserved.with_bound(wish.held.bound)
         line.earliest_expiry_s = _earlier(line.earliest_expiry_s, wish.held.expires_at_s)
         if first:
             line.marks |= {"warned"}
@@ -314,9 +314,7 @@ def limits_of(step: Transaction, terms: Terms, key: LineKey) -> BudgetLimits:
     return own or common or terms.limits
 
 
-def sweep(
-    step: Transaction, terms: Terms, line: Line, now_s: float, alive: Collection[str]
-) -> None:
+def sweep(step: Transaction, terms: Terms, line: Line, now_s: float, alive: Container[str]) -> None:
     """Settle the abandoned reservations of a line and keep the line if that changed it.
 
     Args:
@@ -332,7 +330,7 @@ def sweep(
         if held.ident in alive:
             step.hold(held._replace(expires_at_s=now_s + terms.ttl_s))
             continue
-        line.reserved -= held.bound.counted
+        line.reserved = line.reserved.without_bound(held.bound)
         if terms.on_abandoned == "charge":
             _charge(line, held.bound)
         state = HeldState.CHARGED if terms.on_abandoned == "charge" else HeldState.FREED
@@ -382,7 +380,7 @@ def settle(
     if line is None or held is None:
         return None
     if held.state is HeldState.LIVE:
-        line.reserved -= held.bound.counted
+        line.reserved = line.reserved.without_bound(held.bound)
     elif held.state is HeldState.CHARGED:
         _charge(line, held.bound, -1)
     if end.sent:
@@ -398,9 +396,9 @@ def settle(
 
 def _charge(line: Line, bound: Bound, sign: int = 1) -> None:
     if sign < 0:
-        line.spent -= bound.counted
+        line.spent = line.spent.without_bound(bound)
     else:
-        line.spent += bound.counted
+        line.spent = line.spent.with_bound(bound)
     line.unpriced_calls += sign * (bound.usd is None)
 
 

@@ -34,6 +34,7 @@ from langchain_tamma_openai import (
     no_waiting,
 )
 from langchain_tamma_openai.batches.journal import run_id
+from langchain_tamma_openai.chat_models.passages import upper_bound
 
 NOTHING = Decimal(0)
 HALF = Decimal("0.000075")
@@ -275,7 +276,7 @@ def test_a_budget_holds_the_most_it_can_cost_and_then_what_it_did(
     budget = _budget(tmp_path, limit_usd=1) if shared else Budget(limit_usd=1)
     api = FakeBatches()
     llm = api.model(budget=budget, max_tokens=1000)
-    plain = llm._upper_bound(llm._call([*_messages("a")], None, {}), None)[0]
+    plain = upper_bound(llm, llm._call([*_messages("a")], None, {}), None).usd
     assert plain is not None
     job = way.submit(llm, ["a", "b"])
     status = budget.status()

@@ -1,0 +1,84 @@
+"""Reservations in use: each lives for as long as somebody has its hold."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import count
+from weakref import ref
+
+from langchain_tamma_openai.usage.budget_state import LineKey
+
+_numbers = count(1)
+_process = (0, "")
+
+
+@dataclass(eq=False, slots=True, weakref_slot=True)
+class Hold:
+    """A reservation in use; it is renewed for as long as somebody has this object.
+
+    Attributes:
+        ident: Unique among all processes.
+        key: Its line.
+    """
+
+    ident: str
+    key: LineKey
+
+
+def new_hold(key: LineKey) -> Hold:
+    """Name a reservation as no other process does.
+
+    Args:
+        key: Its line.
+    """
+    global _process  # noqa: PLW0603 - a forked child has to choose another name
+    if _process[0] != os.getpid():
+        _process = (os.getpid(), secrets.token_hex(12))
+    return Hold(f"{_process[1]}-{next(_numbers)}", key)
+
+
+class LiveHolds:
+    """The holds of this process that somebody still has; it has none of them itself."""
+
+    def __init__(self) -> None:
+        """Know none."""
+        self._known: dict[str, ref[Hold]] = {}
+
+    def __contains__(self, ident: object) -> bool:
+        """Say whether somebody has a hold; one that nobody has is forgotten."""
+        known = self._known.get(ident)  # type: ignore[call-overload]  # any key may be looked for
+        if known is None:
+            return False
+        if known() is None:
+            self._known.pop(ident, None)  # type: ignore[call-overload]  # as above
+            return False
+        return True
+
+    def add(self, hold: Hold) -> None:
+        """Know a hold for as long as somebody has it.
+
+        Args:
+            hold: The hold.
+        """
+        self._known[hold.ident] = ref(hold)
+
+    def drop(self, ident: str) -> None:
+        """Forget a hold.
+
+        Args:
+            ident: Its name.
+        """
+        self._known.pop(ident, None)
+
+    def by_line(self) -> dict[LineKey, list[str]]:
+        """Name those that somebody has, by their lines."""
+        found: defaultdict[LineKey, list[str]] = defaultdict(list)
+        for ident, known in list(self._known.items()):
+            if (hold := known()) is not None:
+                found[hold.key].append(ident)
+            else:
+                self._known.pop(ident, None)
+        return found
