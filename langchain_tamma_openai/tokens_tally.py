@@ -116,7 +116,8 @@ def less(tokens: int) -> int:
     Args:
         tokens: As the one that stands in for it counts.
     """
-    return _times(tokens, _ASSUMED_LESS)
+    numerator, denominator = _ASSUMED_LESS
+    return tokens * numerator // denominator
 
 
 def more(tokens: int) -> int:
@@ -125,11 +126,5 @@ def more(tokens: int) -> int:
     Args:
         tokens: As the one that stands in for it counts.
     """
-    return _times(tokens, _ASSUMED_MORE)
-
-
-def _times(tokens: int, ratio: tuple[int, int]) -> int:
-    """Multiply by a ratio; up for more, down for less."""
-    numerator, denominator = ratio
-    up = denominator - 1 if numerator > denominator else 0
-    return (tokens * numerator + up) // denominator
+    numerator, denominator = _ASSUMED_MORE
+    return -(-tokens * numerator // denominator)  # up

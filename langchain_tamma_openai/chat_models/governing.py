@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.chat_models.run_link import RunLink
     from langchain_tamma_openai.resilience.deadline import Deadline
     from langchain_tamma_openai.resilience.fallback import FallbackPolicy, FallbackStep
-    from langchain_tamma_openai.resilience.governors import Governors, Passage
+    from langchain_tamma_openai.resilience.governors import Passage
     from langchain_tamma_openai.resilience.limits_info import RateLimitInfo
     from langchain_tamma_openai.resilience.quota import QuotaInfo, QuotaKey, QuotaMemory
     from langchain_tamma_openai.resilience.retry import RetryPolicy
@@ -174,12 +174,11 @@ class GoverningMixin(Mixin):
     def _quota(self) -> QuotaMemory | None:
         return self.quota_memory or None
 
-    def _passage(self, call: Call, deadline: Deadline, link: RunLink | None) -> Passage | None:
-        """Prepare to ask for leave to send one request; None where nobody is to be asked."""
-        governors: Governors | None = self._governors
-        if governors is None:
-            return None
-        passage: Passage = _passages().passage_of(self, governors, call, deadline, link)
+    def _passage(
+        self, call: Call, deadline: Deadline, link: RunLink | None, root: str | None
+    ) -> Passage:
+        """Prepare to ask the governors, of which there are some, for leave to send one request."""
+        passage: Passage = _passages().passage_of(self, call, deadline, link, root)
         return passage
 
     async def _awarm(self, call: Call) -> None:

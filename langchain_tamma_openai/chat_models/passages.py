@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from langchain_tamma_openai.chat_models.accounts import account_here
 from langchain_tamma_openai.chat_models.observing import calculator, is_regional
 from langchain_tamma_openai.chat_models.run_link import labels_of
-from langchain_tamma_openai.chat_models.settings import base_url
 from langchain_tamma_openai.chat_models.sizing import rough_tokens
 from langchain_tamma_openai.resilience.governors import Governors, Need, Passage
 
@@ -25,21 +24,22 @@ if TYPE_CHECKING:
 
 def passage_of(
     model: ChatTammaOpenAI,
-    governors: Governors,
     call: Call,
     deadline: Deadline,
     link: RunLink | None,
+    root: str | None,
 ) -> Passage:
     """Prepare to ask for leave to send one request.
 
     Args:
-        model: Sends it.
-        governors: The model's.
+        model: Sends it, and has governors.
         call: What is sent.
         deadline: When it has to be over.
         link: Ties its run to its callbacks.
+        root: Root of the API; None for OpenAI's own.
     """
-    root, name = base_url(model), call.model
+    governors: Governors = model._governors
+    name = call.model
     account = account_here(governors.accounts, model.openai_api_key, root)
     upper_usd, upper_tokens = None, None
     labels: Mapping[str, object] = {}

@@ -134,14 +134,17 @@ class Run:
         """Prepare one attempt; it has to be entered before anything is sent."""
         if self.log is not None and self.retries.attempts > 1:
             self.log.relabel("retry")
-        passage = self.target._passage(self.call, self.retries.deadline, self._link)
-        if passage is None and self.log is None:
+        governed, log = self.target._governors is not None, self.log
+        if not governed and log is None:
             return Attempt(self.call)
         root = base_url(self.target)
+        passage = None
+        if governed:
+            passage = self.target._passage(self.call, self.retries.deadline, self._link, root)
         return Attempt(
             self.call,
             passage=passage,
-            log=self.log,
+            log=log,
             base_url=None if root is None else safe_url(root),
             prices=self.target.price_overrides,
         )

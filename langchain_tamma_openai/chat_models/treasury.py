@@ -78,11 +78,7 @@ class BudgetTreasury:
 
 
 def _request(need: Need) -> Request:
-    return Request(Bound(need.upper_usd, need.upper_tokens), need.labels, _wait_s(need))
-
-
-def _wait_s(need: Need) -> float | None:
     """Wait as long as each budget does, and no longer than the call may."""
-    if need.left_s is None or need.left_s >= _USUAL_WAIT_S:
-        return None
-    return need.left_s
+    left_s = need.left_s
+    wait_s = None if left_s is None or left_s >= _USUAL_WAIT_S else left_s
+    return Request(Bound(need.upper_usd, need.upper_tokens), need.labels, wait_s)

@@ -30,7 +30,7 @@ class Gate:
         name: The circuit's name there.
         failure: Says which failure an exception is, if it is one that counts.
         refusal: Makes the error of a call that may not go out.
-        tell: Hears of every step.
+        tell: Hears of every step that changed the state.
     """
 
     storage: CircuitStorage
@@ -46,7 +46,8 @@ class Gate:
             StorageError: Nobody can tell.
         """
         step = self.storage.admit(self.name)
-        self.tell(step)
+        if step.previous is not step.state:
+            self.tell(step)
         return step
 
     def settle(self, permit: Step, error: BaseException | None) -> None:
@@ -63,7 +64,9 @@ class Gate:
             outcome = Outcome.SUCCESS if error is None else Outcome.UNDECIDED
         takes_back = outcome is Outcome.SUCCESS and permit.failures > 0
         if permit.token is not None or outcome is Outcome.FAILURE or takes_back:
-            self.tell(self.storage.settle(self.name, permit, outcome, reason or ""))
+            step = self.storage.settle(self.name, permit, outcome, reason or "")
+            if step.previous is not step.state:
+                self.tell(step)
 
 
 class Guard:

@@ -114,7 +114,7 @@ class OpenAIRateLimiter(BaseRateLimiter):
         if not self._counts_runs:
             return True
         signal = ThreadSignal()
-        ticket = self._ticket(0, "default", signal, slot=False, waits=blocking)
+        ticket = Ticket(_identity(), "default", 0, slot=False, waits=blocking, signal=signal)
         return self._wait(ticket, signal)
 
     async def aacquire(self, *, blocking: bool = True) -> bool:
@@ -122,7 +122,7 @@ class OpenAIRateLimiter(BaseRateLimiter):
         if not self._counts_runs:
             return True
         signal = TaskSignal()
-        ticket = self._ticket(0, "default", signal, slot=False, waits=blocking)
+        ticket = Ticket(_identity(), "default", 0, slot=False, waits=blocking, signal=signal)
         return await self._await(ticket, signal)
 
     def reserve(
@@ -148,7 +148,7 @@ class OpenAIRateLimiter(BaseRateLimiter):
             _check_wish(tokens, deadline_s)
         started_s = self._store.clock()
         signal = ThreadSignal()
-        ticket = self._ticket(tokens, key, signal)
+        ticket = Ticket(_identity(), key, tokens, slot=True, waits=True, signal=signal)
         if not self._wait(ticket, signal, deadline_s):
             raise _late(key, deadline_s, self._store.clock() - started_s)
         return Permit(self._store, ticket, self._store.clock() - started_s)
@@ -160,10 +160,11 @@ class OpenAIRateLimiter(BaseRateLimiter):
 
         A task that is cancelled while it waits leaves the line.
         """
-        _check_wish(tokens, deadline_s)
+        if type(tokens) is not int or tokens < 0 or deadline_s is not None:
+            _check_wish(tokens, deadline_s)
         started_s = self._store.clock()
         signal = TaskSignal()
-        ticket = self._ticket(tokens, key, signal)
+        ticket = Ticket(_identity(), key, tokens, slot=True, waits=True, signal=signal)
         if not await self._await(ticket, signal, deadline_s):
             raise _late(key, deadline_s, self._store.clock() - started_s)
         return Permit(self._store, ticket, self._store.clock() - started_s)
@@ -233,20 +234,9 @@ class OpenAIRateLimiter(BaseRateLimiter):
         """Close connections to Redis of the running event loop, too."""
         await self._store.aclose()
 
-    def _ticket(
-        self,
-        tokens: int,
-        key: str,
-        signal: ThreadSignal | TaskSignal,
-        *,
-        slot: bool = True,
-        waits: bool = True,
-    ) -> Ticket:
-        return Ticket(_identity(), key, tokens, slot=slot, waits=waits, signal=signal)
-
     def _wait(self, ticket: Ticket, signal: ThreadSignal, deadline_s: float | None = None) -> bool:
         """Drive a ticket until it may go; its twin differs in the words `await`."""
-        until_s = self._until_s(deadline_s)
+        until_s = math.inf if deadline_s is None else self._store.clock() + deadline_s
         try:
             while (pause_s := self._store.take(ticket)) is not None:
                 left_s = until_s - self._store.clock()
@@ -262,7 +252,7 @@ class OpenAIRateLimiter(BaseRateLimiter):
     async def _await(
         self, ticket: Ticket, signal: TaskSignal, deadline_s: float | None = None
     ) -> bool:
-        until_s = self._until_s(deadline_s)
+        until_s = math.inf if deadline_s is None else self._store.clock() + deadline_s
         try:
             while (pause_s := await self._store.atake(ticket)) is not None:
                 left_s = until_s - self._store.clock()
@@ -274,9 +264,6 @@ class OpenAIRateLimiter(BaseRateLimiter):
             await self._store.atell(GiveBack(ticket))
             raise
         return True
-
-    def _until_s(self, deadline_s: float | None) -> float:
-        return math.inf if deadline_s is None else self._store.clock() + deadline_s
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the settings: another process starts a limiter of its own, or joins the Redis."""

@@ -62,6 +62,7 @@ class Bucket:
     rate: float = field(init=False)
     burst: float = field(init=False)
     _ramp_rate: float = field(init=False)
+    _zone: float = field(init=False)
 
     def __post_init__(self) -> None:
         """Start where the limit is known."""
@@ -79,6 +80,7 @@ class Bucket:
         self.rate = (self.limit or 0.0) / (self.period_s if self.by_server else MINUTE_S)
         self.burst = (self.limit or 0.0) - self.rate * SLACK_S
         self._ramp_rate = (1.0 - START_SHARE) * self.burst / RAMP_S
+        self._zone = (1.0 - self.threshold) * self.burst
 
     def _begin(self, now_s: float) -> None:
         """Start with a share of the bucket and let the rest follow."""
@@ -114,6 +116,8 @@ class Bucket:
         if self.limit is None or cost <= 0:
             return now_s
         self.refill(now_s)
+        if self.level - cost >= self._zone >= 0 and self.last_s <= now_s:
+            return now_s  # there is plenty, as is usual
         if self.spent == 0 and self.at_s < self.ramp_until_s:
             return now_s  # one call has to go first: its answer tells what is left
         afford_s = now_s + self._seconds_to(min(cost, self.burst))
@@ -132,14 +136,15 @@ class Bucket:
 
     def _spaced_s(self, cost: float, left: float) -> float:
         """Tell when a cost is far enough from the last one, given what it would leave."""
-        zone = (1.0 - self.threshold) * self.burst
+        zone = self._zone
         if left >= zone or zone <= 0:
             return self.last_s
         return self.last_s + cost / (self.rate * (1.0 + EASE * max(0.0, left) / zone))
 
     def spend(self, cost: float, now_s: float) -> None:
         """Take a cost out, whether or not it is there."""
-        self.refill(now_s)
+        if now_s > self.at_s:
+            self.refill(now_s)
         self.spent += cost
         self.level -= cost
         if cost > 0:
@@ -182,7 +187,8 @@ class Bucket:
         """
         if reading.limit is None:
             return
-        self.refill(now_s)
+        if now_s > self.at_s:
+            self.refill(now_s)
         first = self.limit is None
         said = float(reading.limit), reading.period_s
         if said != (self.said, self.period_s):

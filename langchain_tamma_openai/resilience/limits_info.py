@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import cast
+from typing import NamedTuple, cast
 
 from langchain_tamma_openai.resilience.headers import parse_duration_s, parse_retry_after
 
@@ -105,8 +105,7 @@ _NAMES = tuple(field.name for field in fields(RateLimitInfo))
 _values = attrgetter(*_NAMES)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What one answer says about one bucket.
 
     Attributes:
@@ -149,11 +148,13 @@ def readings(info: RateLimitInfo) -> tuple[Reading, Reading]:
     """
     requests = Reading(info.limit_requests, info.remaining_requests, info.reset_requests_s)
     account = Reading(info.limit_tokens, info.remaining_tokens, info.reset_tokens_s)
+    if info.limit_project_tokens is None:
+        return requests, account
     project = Reading(
         info.limit_project_tokens, info.remaining_project_tokens, info.reset_project_tokens_s
     )
     if account.limit is None or project.limit is None:
-        return requests, (project if account.limit is None else account)
+        return requests, project
     left = [reading.remaining for reading in (account, project) if reading.remaining is not None]
     tighter = min(account.limit, project.limit)
     return requests, Reading(tighter, min(*left, tighter) if left else None)

@@ -41,7 +41,7 @@ class Line:
     @property
     def idle(self) -> bool:
         """Whether nobody waits here and nobody is under way."""
-        return not (self.waiting or self.meter.slots or self.meter.under_way)
+        return not (self.waiting or self.meter.calls_with_slot or self.meter.under_way)
 
     def advance(self, now_s: float) -> None:
         """Let through whoever is due, in order, on behalf of those who are asleep.
@@ -160,7 +160,8 @@ class MemoryStore:
         ticket.store = self
         try:
             with self._lock:
-                self._do_notes()
+                if self._notes:
+                    self._do_notes()
                 line = self._line(ticket.key)
                 head = next(iter(line.waiting), None)
                 wait_s = line.take(ticket, self.clock())
@@ -168,7 +169,8 @@ class MemoryStore:
                     line.wake_head()
                 return wait_s
         finally:
-            self._tidy()
+            if self._notes:
+                self._tidy()
 
     def _line(self, key: str) -> Line:
         if (line := self._lines.get(key)) is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
-from weakref import WeakValueDictionary
+from weakref import ref
 
 from langchain_tamma_openai.resilience.headers import MAX_RETRY_AFTER_S
 from langchain_tamma_openai.resilience.limits_bucket import Bucket
@@ -61,7 +61,7 @@ class Meter:
     tokens: Bucket
     concurrency: int | None
     paused_until_s: float = -math.inf
-    slots: WeakValueDictionary[str, object] = field(default_factory=WeakValueDictionary)
+    slots: dict[str, ref[object]] = field(default_factory=dict)
     under_way: dict[str, Grant] = field(default_factory=dict)
     tokens_under_way: float = 0.0
 
@@ -83,7 +83,18 @@ class Meter:
     @property
     def has_slot(self) -> bool:
         """Whether one more call may be under way."""
-        return self.concurrency is None or len(self.slots) < self.concurrency
+        return (
+            self.concurrency is None
+            or len(self.slots) < self.concurrency
+            or self.calls_with_slot < self.concurrency
+        )
+
+    @property
+    def calls_with_slot(self) -> int:
+        """How many calls hold a slot; the slots of calls that nobody has any more are freed."""
+        for ident in [ident for ident, holder in self.slots.items() if holder() is None]:
+            self.slots.pop(ident, None)
+        return len(self.slots)
 
     def let_through(
         self, ident: str, tokens: float, now_s: float, holder: object | None = None
@@ -96,7 +107,8 @@ class Meter:
             now_s: The present.
             holder: Holds a slot for as long as it exists, at most; None to need none.
         """
-        self._forget_arrived(now_s)
+        if self.under_way:
+            self._forget_arrived(now_s)
         self.requests.spend(1.0, now_s)
         self.tokens.spend(tokens, now_s)
         grant = Grant(
@@ -108,7 +120,7 @@ class Meter:
         self.under_way[ident] = grant
         self.tokens_under_way += tokens
         if holder is not None and self.concurrency is not None:
-            self.slots[ident] = holder
+            self.slots[ident] = ref(holder)
         return grant
 
     def _forget_arrived(self, now_s: float) -> None:
@@ -147,7 +159,8 @@ class Meter:
             refused: Whether the answer was a 429.
         """
         self._answered(ident)
-        self._forget_arrived(now_s)
+        if self.under_way:
+            self._forget_arrived(now_s)
         of_requests, of_tokens = readings(info)
         if grant is None:
             elapsed_s, requests, tokens = 0.0, float(len(self.under_way)), self.tokens_under_way
@@ -164,7 +177,8 @@ class Meter:
         if refused and of_requests.remaining is None and of_tokens.remaining is None:
             self.requests.drain(now_s)
             self.tokens.drain(now_s)
-        self._pause(info, now_s)
+        if info.retry_after_s is not None:
+            self._pause(info, now_s)
 
     def _pause(self, info: RateLimitInfo, now_s: float) -> None:
         if info.retry_after_s is not None and info.retry_after_s <= MAX_RETRY_AFTER_S:
@@ -184,7 +198,7 @@ class Meter:
             reset_tokens_s=reset_tokens_s,
             retry_after_s=wait_s if wait_s > 0 else None,
             waiting=waiting,
-            in_flight=None if self.concurrency is None else len(self.slots),
+            in_flight=None if self.concurrency is None else self.calls_with_slot,
         )
 
 

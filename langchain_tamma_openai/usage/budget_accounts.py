@@ -93,7 +93,9 @@ class Accounts:
             StorageError: The store cannot be reached.
         """
         self._live.add(hold)  # before, so that it is never taken for abandoned
-        decision = self._run(lambda step: state.take(step, self.terms, wish, self._live))
+        decision = self._step(lambda step: state.take(step, self.terms, wish, self._live))
+        if self._notes:
+            self._do_notes()
         if not decision.granted:
             self._live.drop(hold.ident)
         elif not self.store.is_local:

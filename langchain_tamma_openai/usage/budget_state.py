@@ -237,7 +237,9 @@ def take(step: Transaction, terms: Terms, wish: Take, alive: Container[str]) -> 
     if line is None:
         step.forget_ended(wish.key.budget, wish.now_s - KEPT_AFTER_END_S)
         line = step.create(wish.key)
-    sweep(step, terms, line, wish.now_s, alive)
+    expiry_s = line.earliest_expiry_s
+    if expiry_s is not None and expiry_s <= wish.now_s:
+        sweep(step, terms, line, wish.now_s, alive)
     limits = limits_of(step, terms, wish.key)
     verdict, unit = judge(line, limits, wish.held.bound, allow_unknown=terms.allow_unknown)
     granted = wish.force or (verdict is Verdict.FITS and wish.may_take)
@@ -246,7 +248,8 @@ def take(step: Transaction, terms: Terms, wish: Take, alive: Container[str]) -> 
     before = line if granted and not first else line.copy()
     if granted:
         line.reserved = line.reserved.with_bound(wish.held.bound)
-        line.earliest_expiry_s = _earlier(line.earliest_expiry_s, wish.held.expires_at_s)
+        expiry_s, own_s = line.earliest_expiry_s, wish.held.expires_at_s
+        line.earliest_expiry_s = own_s if expiry_s is None else min(expiry_s, own_s)
         if first:
             line.marks |= {"warned"}
         step.hold(wish.held)
@@ -273,6 +276,8 @@ def judge(
     if limits.tokens is not None:
         spent, reserved = line.spent.tokens, line.reserved.tokens
         tokens = _weigh(limits.tokens, bound.tokens, spent, reserved, allow_unknown=allow_unknown)
+    if usd is tokens is Verdict.FITS:
+        return Verdict.FITS, None
     for verdict in _WORST_FIRST:
         if usd is verdict:
             return verdict, "usd"
@@ -384,7 +389,8 @@ def settle(
     elif held.state is HeldState.CHARGED:
         _charge(line, held.bound, -1)
     if end.sent:
-        _charge(line, end.used.or_else(held.bound))
+        used = end.used
+        _charge(line, used.or_else(held.bound) if None in used else used)
     step.drop(end.ident)
     limits = limits_of(step, terms, end.key)
     reached = _reached(line, limits, terms.thresholds)
@@ -455,7 +461,3 @@ def reset(step: Transaction, key: LineKey) -> None:
         return
     step.forget_abandoned(key.ident)
     step.save(Line(key, reserved=line.reserved, earliest_expiry_s=line.earliest_expiry_s))
-
-
-def _earlier(left: float | None, right: float) -> float:
-    return right if left is None else min(left, right)
