@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from langchain_tamma_openai.resilience.governors import Passage
     from langchain_tamma_openai.usage.record import AttemptRecord
     from langchain_tamma_openai.usage.run_log import RunLog
+    from langchain_tamma_openai.wire.usage import TokenUsage
 
 
 class Attempt:
@@ -132,7 +133,7 @@ class Attempt:
             error: What ended it; None for a success.
         """
         if (ending := self._end(error)) is not None and self._passage is not None:
-            if (refusal := response_of(error)) is not None and self.response is None:
+            if self.response is None and (refusal := response_of(error)) is not None:
                 self._passage.observe(refusal.headers, refusal.status_code)
             self._passage.leave(ending)
 
@@ -143,7 +144,7 @@ class Attempt:
                 await finished(asyncio.to_thread(self.received.estimate, self._call))
         finally:
             if (ending := self._end(error)) is not None and self._passage is not None:
-                if (refusal := response_of(error)) is not None and self.response is None:
+                if self.response is None and (refusal := response_of(error)) is not None:
                     await self._passage.aobserve(refusal.headers, refusal.status_code)
                 await self._passage.aleave(ending)
 
@@ -185,12 +186,11 @@ class Attempt:
     def _end(self, error: BaseException | None) -> Ending | None:
         if self._over or not self._is_watched:
             return None
-        if error is None and (cost := self._note_answer()) is not None:
+        if error is None and (answered := self._note_answer()) is not None:
+            tokens, cost = answered
             if self._passage is None:
                 return None
-            facts = self.received.facts
-            tokens = None if facts is None or facts.tokens is None else facts.tokens.total_tokens
-            return Ending(None, sent=True, cost_usd=cost.total_usd, tokens=tokens)
+            return Ending(None, True, cost.total_usd, tokens.total_tokens)  # noqa: FBT003 - in order
         record = self._described(error)
         self._over = True
         if self._log is not None:
@@ -204,7 +204,7 @@ class Attempt:
             tokens=None if record.tokens is None else record.tokens.total_tokens,
         )
 
-    def _note_answer(self) -> Cost | None:
+    def _note_answer(self) -> tuple[TokenUsage, Cost] | None:
         """Write a measured answer down without making its record; None when it is not one."""
         received = self.received
         facts, cost = received.facts, received.cost
@@ -214,7 +214,7 @@ class Attempt:
         if self._log is not None:
             answered = _rows().answered
             self._log.close_open(self, answered(self, self._log.run_id, self.response, facts, cost))
-        return cost
+        return facts.tokens, cost
 
     def _described(self, error: BaseException | None) -> AttemptRecord:
         record: AttemptRecord = _rows().attempt_row(self, error)

@@ -21,7 +21,8 @@ from langchain_core.tracers.context import register_configure_hook
 
 from langchain_tamma_openai.usage.drafts import OpenRunDraft, RecordDraft
 from langchain_tamma_openai.usage.listening import RunListener, minds_only_the_first
-from langchain_tamma_openai.usage.logs import log_run, successes_are_logged
+from langchain_tamma_openai.usage.logs import log_run
+from langchain_tamma_openai.usage.logs import logger as run_logger
 from langchain_tamma_openai.usage.reading import read_failure, read_message, read_result
 from langchain_tamma_openai.usage.run_records import (
     counted,
@@ -175,7 +176,7 @@ class ModelUsageHandler(UsageCallbackHandler):
     @property
     def takes_drafts(self) -> bool:
         """Whether the records of runs that ended well may be made later."""
-        return self._take_draft is not None and not successes_are_logged()
+        return self._take_draft is not None and not run_logger.isEnabledFor(logging.INFO)
 
     def keep(self, draft: RecordDraft) -> None:
         """Keep a run whose record is made later; only where `takes_drafts`.
@@ -214,7 +215,7 @@ class ModelUsageHandler(UsageCallbackHandler):
             self._complain(failure)
 
     def _defer(self, run: OpenRun) -> bool:
-        if run.log is None or not run.log.is_answered or not self.takes_drafts:
+        if run.log is None or run.log.answered is None or not self.takes_drafts:
             return False
         self.keep(OpenRunDraft(run, time.perf_counter()))
         return True

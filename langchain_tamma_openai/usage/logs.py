@@ -14,7 +14,7 @@ from langchain_tamma_openai.redact import redact_value
 from langchain_tamma_openai.usage.record import AttemptRecord, RunStatus, UsageRecord
 from langchain_tamma_openai.wire.usage import TokenUsage
 
-__all__ = ["UsageLog", "log_run", "logger", "successes_are_logged"]
+__all__ = ["UsageLog", "log_run", "logger"]
 
 logger = logging.getLogger("langchain_tamma_openai.usage")
 # Without logging set up, Python would print each failed run to stderr.
@@ -50,11 +50,6 @@ def log_run(record: UsageRecord) -> None:
         for attempt in record.attempt_records:
             fields = _attempt_fields(attempt)
             logger.debug(_attempt_text(attempt), extra=fields)
-
-
-def successes_are_logged() -> bool:
-    """Whether anyone listens to runs that end well."""
-    return logger.isEnabledFor(logging.INFO)
 
 
 def _level(status: RunStatus) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 from uuid import UUID
 
 from langchain_core.outputs import ChatResult, LLMResult
@@ -163,14 +163,15 @@ class ModelRun(RecordDraft):
         if not self._over(None):
             return
         log, handler = self.log, self._handler
-        if log is not None and log.is_answered and handler.takes_drafts:
-            if (only := log.only) is not None:
-                # Nearly every run: less is kept alive for it.
-                self._only, self._facts = only, log.facts
-                self._first_token_s, self.log = log.first_token_s, None
-            handler.keep(self)
+        answered = None if log is None else log.answered
+        if log is None or answered is None or not handler.takes_drafts:
+            handler.finish_run(self._told()[0], _response(result))
             return
-        handler.finish_run(self._told()[0], _response(result))
+        if len(answered) == 1:
+            # Nearly every run: less is kept alive for it.
+            self._only, self._facts = cast("AttemptDraft", answered[0]), log.facts
+            self._first_token_s, self.log = log.first_token_s, None
+        handler.keep(self)
 
     def fail(self, error: BaseException) -> None:
         """End it otherwise; repeating it changes nothing.

@@ -7,9 +7,9 @@ handler takes the attempts out of it. A run that nobody watches has no log.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol
 from uuid import UUID
 
 if TYPE_CHECKING:
@@ -77,14 +77,12 @@ class RunLog:
         return len(self._records) + (self._open is not None)
 
     @property
-    def is_answered(self) -> bool:
-        """Whether the last attempt ended well, and its record is still to be made."""
-        return self._open is None and bool(self._records) and hasattr(self._records[-1], "record")
-
-    @property
-    def only(self) -> AttemptDraft | None:
-        """The one attempt of a run that is answered; None where there were several."""
-        return cast("AttemptDraft", self._records[0]) if len(self._records) == 1 else None
+    def answered(self) -> Sequence[AttemptRecord | AttemptDraft] | None:
+        """All attempts, where the last one ended well and its record is still to be made."""
+        records = self._records
+        if self._open is None and records and hasattr(records[-1], "record"):
+            return records
+        return None
 
     def begin(self, attempt: OpenAttempt) -> int:
         """Take an attempt that begins, and return its number, from 1.
@@ -116,7 +114,8 @@ class RunLog:
             record: Its description.
         """
         if self._open is attempt:
-            self.add(record)
+            self._open = None
+            self._records.append(record)
 
     def relabel(self, outcome: Literal["retry", "fallback_loser"]) -> None:
         """Say what became of the last attempt: it is repeated, or another model is asked.

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from operator import attrgetter
-from uuid import UUID
 
 from langchain_tamma_openai.usage.drafts import Kept, RecordDraft, made
 from langchain_tamma_openai.usage.filters import RecordFilter
@@ -39,14 +38,14 @@ class MemoryStore:
         """
         self.dropped_records = 0
         self._max_records = max_records
-        self._records: dict[UUID, Kept] = {}
+        self._records: dict[int, Kept] = {}  # by the number of the run's id
         self._lock = threading.Lock()
 
     def insert(self, records: Sequence[Kept]) -> None:
         """Keep records; a run id that is known already is left out."""
         with self._lock:
             for record in records:
-                self._records.setdefault(record.run_id, record)
+                self._records.setdefault(record.run_id.int, record)
             excess = len(self._records) - self._max_records
             for run_id in list(islice(self._records, max(0, excess))):
                 del self._records[run_id]
@@ -63,7 +62,7 @@ class MemoryStore:
             self.insert([draft])
             return
         with self._lock:
-            self._records.setdefault(draft.run_id, draft)
+            self._records.setdefault(draft.run_id.int, draft)
 
     def pages(self, wanted: RecordFilter, *, whole: bool = True) -> Iterator[list[UsageRecord]]:
         """Give records by start, as they are at this moment."""
@@ -126,8 +125,8 @@ class MemoryStore:
         """Keep records in place of what they were made from."""
         with self._lock:
             for record in records:
-                if record.run_id in self._records:
-                    self._records[record.run_id] = record
+                if record.run_id.int in self._records:
+                    self._records[record.run_id.int] = record
 
     def _count_dropped(self, number: int) -> None:
         is_first, self.dropped_records = not self.dropped_records, self.dropped_records + number
