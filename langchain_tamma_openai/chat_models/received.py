@@ -150,8 +150,8 @@ def _facts_of(body: bytes) -> AnswerFacts | None:
 
 
 def _refuses(message: AIMessage) -> bool:
-    if not message.additional_kwargs and type(message.content) is str:
-        return False
+    if type(message.content) is str:
+        return bool(message.additional_kwargs.get("refusal"))
     return any(_refusals([message]))
 
 

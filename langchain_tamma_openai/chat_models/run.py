@@ -199,10 +199,12 @@ class Run:
             found = [link.watcher, *found]
         if not found and not is_traced(link.handlers):
             return None
-        facts = {"requested_model": self.call.model, "api": self.call.api}
-        if user := self.call.payload.get("user"):
+        call = self.call
+        facts: dict[str, object] = {"requested_model": call.model, "api": call.api}
+        if user := call.payload.get("user"):
             facts["user"] = user
-        log = RunLog(link.run_id, {**facts, **self._prepared.facts})
+        facts |= self._prepared.facts
+        log = RunLog(link.run_id, facts)
         for watcher in found:
             watcher.on_run_log(log)
         return log

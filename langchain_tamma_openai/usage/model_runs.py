@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from langchain_core.outputs import ChatResult, LLMResult
 
 from langchain_tamma_openai.usage.callbacks import ModelUsageHandler
 from langchain_tamma_openai.usage.drafts import RecordDraft
+from langchain_tamma_openai.usage.record import AttemptRecord
 from langchain_tamma_openai.usage.runs import OpenRun
 
 if TYPE_CHECKING:
@@ -137,14 +138,14 @@ class ModelRun(RecordDraft):
             handler: Makes its record.
             begun: What LangChain knows of it.
         """
-        super().__init__(begun.run_id, datetime.now(UTC))
+        self.run_id, self.started_at, self._record = begun.run_id, datetime.now(UTC), None
         self._started_s = time.perf_counter()
         self._handler = handler
         self._begun: BegunRun | None = begun
         self._parent_run_id = parent = begun.parent_run_id
         self._root_run_id = None if parent is None else handler.root_of(parent)
         self.log: RunLog | None = None
-        self._only: AttemptDraft | None = None
+        self._only: AttemptRecord | AttemptDraft | None = None
 
     def on_run_log(self, log: RunLog) -> None:
         """Take the log of the run.
@@ -169,7 +170,7 @@ class ModelRun(RecordDraft):
             return
         if len(answered) == 1:
             # Nearly every run: less is kept alive for it.
-            self._only, self._facts = cast("AttemptDraft", answered[0]), log.facts
+            self._only, self._facts = answered[0], log.facts
             self._first_token_s, self.log = log.first_token_s, None
         handler.keep(self)
 
@@ -204,8 +205,9 @@ class ModelRun(RecordDraft):
         self._ended_s = time.perf_counter()
         self._begun = None
         self._tags, self._metadata = tuple(begun.tags), begun.metadata
-        if self.log is not None:
-            self.log.end(error)
+        log = self.log
+        if log is not None and log.open is not None:
+            log.end(error)
         return True
 
     def _told(self) -> tuple[OpenRun, float]:
@@ -222,7 +224,7 @@ class ModelRun(RecordDraft):
             has_facts=log is not None or only is not None,
         )
         if only is not None:
-            run.attempts.append(only.record())
+            run.attempts.append(only if isinstance(only, AttemptRecord) else only.record())
             run.facts.update(self._facts)
             run.first_token_s = self._first_token_s
         elif log is not None:

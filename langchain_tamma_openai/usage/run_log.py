@@ -7,7 +7,7 @@ handler takes the attempts out of it. A run that nobody watches has no log.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Protocol
 from uuid import UUID
@@ -54,33 +54,34 @@ class RunLog:
         facts: "requested_model", "api", "user", "fallback", "prompt_id", "prompt_version" and the
             like, as far as they apply.
         first_token_s: When the caller got the first chunk, on `time.perf_counter`; None before.
+        open: The attempt that is under way.
     """
 
-    __slots__ = ("_open", "_records", "facts", "first_token_s", "run_id")
+    __slots__ = ("_records", "facts", "first_token_s", "open", "run_id")
 
-    def __init__(self, run_id: UUID, facts: Mapping[str, object] | None = None) -> None:
+    def __init__(self, run_id: UUID, facts: dict[str, object] | None = None) -> None:
         """Begin without attempts.
 
         Args:
             run_id: LangChain's id of the run.
-            facts: What is known from the start.
+            facts: What is known from the start; more is added to it.
         """
         self.run_id = run_id
-        self.facts: dict[str, object] = {} if facts is None else {**facts}
+        self.facts: dict[str, object] = {} if facts is None else facts
         self.first_token_s: float | None = None
         self._records: list[AttemptRecord | AttemptDraft] = []
-        self._open: OpenAttempt | None = None
+        self.open: OpenAttempt | None = None
 
     @property
     def attempts(self) -> int:
         """How many attempts were begun."""
-        return len(self._records) + (self._open is not None)
+        return len(self._records) + (self.open is not None)
 
     @property
     def answered(self) -> Sequence[AttemptRecord | AttemptDraft] | None:
         """All attempts, where the last one ended well and its record is still to be made."""
         records = self._records
-        if self._open is None and records and hasattr(records[-1], "record"):
+        if self.open is None and records and hasattr(records[-1], "record"):
             return records
         return None
 
@@ -90,12 +91,12 @@ class RunLog:
         Args:
             attempt: To be closed if nobody else does.
         """
-        self._open = attempt
+        self.open = attempt
         return len(self._records) + 1
 
     def forget(self) -> None:
         """Drop the open attempt: nothing was sent."""
-        self._open = None
+        self.open = None
 
     def add(self, record: AttemptRecord | AttemptDraft) -> None:
         """Take the description of an attempt that has ended.
@@ -103,7 +104,7 @@ class RunLog:
         Args:
             record: The same attempt.
         """
-        self._open = None
+        self.open = None
         self._records.append(record)
 
     def close_open(self, attempt: OpenAttempt, record: AttemptRecord | AttemptDraft) -> None:
@@ -113,8 +114,8 @@ class RunLog:
             attempt: The attempt that has ended.
             record: Its description.
         """
-        if self._open is attempt:
-            self._open = None
+        if self.open is attempt:
+            self.open = None
             self._records.append(record)
 
     def relabel(self, outcome: Literal["retry", "fallback_loser"]) -> None:
@@ -146,7 +147,7 @@ class RunLog:
         Args:
             error: What ended the run; None for a success.
         """
-        if self._open is not None and (record := self._open.close(error)) is not None:
+        if self.open is not None and (record := self.open.close(error)) is not None:
             self.add(record)
 
     def _made(self) -> list[AttemptRecord]:
