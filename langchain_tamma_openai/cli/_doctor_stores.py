@@ -32,9 +32,9 @@ def ledger(store: str | None) -> Finding:
         return broken("ledger", error.message, "correct --store or TAMMA_OPENAI_STORE")
     if location.path is not None and not location.path.exists():
         return _new_file(location.path)
-    if location.path is not None and not may_hold_ledger(location.path):
+    if not may_hold_ledger(location):
         fix = "the first program that uses it makes one there; correct --store if it is another's"
-        return note("ledger", f"{location.path} holds no ledger yet", fix)
+        return note("ledger", f"{location.path or location.shown} holds no ledger yet", fix)
     return _opened(location.url, location.shown, location.path)
 
 

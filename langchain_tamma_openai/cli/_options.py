@@ -102,20 +102,44 @@ def existing_ledger(store: str | None) -> StoreLocation:
         store: What `--store` or the environment says.
 
     Raises:
-        CommandError: None is named, it cannot be read, or there is no ledger in the file.
+        CommandError: None is named, it cannot be read, or there is no ledger in it.
     """
     location = existing_store(store)
-    if location.path is not None and not may_hold_ledger(location.path):
-        raise CommandError(f"{location.path}: holds no ledger; name another with --store")
+    if not may_hold_ledger(location):
+        name = location.path or location.shown
+        raise CommandError(f"{name}: holds no ledger; name another with --store")
     return location
 
 
-def may_hold_ledger(path: Path) -> bool:
-    """Whether a file has the tables; what is no database is told by whoever opens it.
+def may_hold_ledger(location: StoreLocation) -> bool:
+    """Whether a database has the tables; what cannot be opened is told by whoever opens it.
 
     Args:
-        path: The file.
+        location: Where it is.
     """
+    if location.kind == "memory":
+        return True
+    return _has_tables(location) if location.path is None else _file_has_tables(location.path)
+
+
+def _has_tables(location: StoreLocation) -> bool:
+    from langchain_tamma_openai.errors import TammaError
+
+    try:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from langchain_tamma_openai.usage.store.engine import make_engine
+        from langchain_tamma_openai.usage.store.schema import has_ledger
+    except ImportError:
+        return True
+    try:
+        with make_engine(location, busy_timeout_s=1.0, is_durable=False).connect() as database:
+            return has_ledger(database)
+    except (SQLAlchemyError, TammaError):
+        return True
+
+
+def _file_has_tables(path: Path) -> bool:
     import sqlite3
     from contextlib import closing
 

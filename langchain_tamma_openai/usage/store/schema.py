@@ -172,8 +172,12 @@ def is_current(connection: Connection) -> bool:
     Raises:
         StorageError: They are of a later version.
     """
-    exists = inspect(connection).has_table(_VERSIONS.name)
-    return exists and schema_version(connection) == len(_STEPS)
+    return has_ledger(connection) and schema_version(connection) == len(_STEPS)
+
+
+def has_ledger(connection: Connection) -> bool:
+    """Tell whether the tables are there, of whatever version."""
+    return inspect(connection).has_table(_VERSIONS.name)
 
 
 def schema_version(connection: Connection) -> int:
