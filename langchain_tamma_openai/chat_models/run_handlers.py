@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import lru_cache
-from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from langchain_core.callbacks import (
@@ -19,12 +18,12 @@ from langchain_core.callbacks import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
     from langchain_core.messages import AIMessageChunk
 
     RunManager: TypeAlias = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
-    Stream: TypeAlias = (
-        GeneratorType[AIMessageChunk, None, None] | AsyncGeneratorType[AIMessageChunk, None]
-    )
+    Stream: TypeAlias = Iterator[AIMessageChunk] | AsyncIterator[AIMessageChunk]
 
 _SILENT = (BaseCallbackHandler.on_llm_new_token, AsyncCallbackHandler.on_llm_new_token)
 
@@ -36,7 +35,7 @@ def manager_of(stream: Stream) -> RunManager | None:
         stream: LangChain's generator, whose first chunk has come. It gives the manager to nobody,
             so that it is taken from the generator's frame.
     """
-    frame = stream.gi_frame if isinstance(stream, GeneratorType) else stream.ag_frame
+    frame = getattr(stream, "gi_frame", None) or getattr(stream, "ag_frame", None)
     found = None if frame is None else frame.f_locals.get("run_manager")
     known = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
     return found if isinstance(found, known) else None
@@ -51,7 +50,7 @@ def leave_out(manager: RunManager | None) -> None:
     """
     if manager is None:
         return
-    heard = [each for each in manager.handlers if hears_every_chunk(_kind(each))]
+    heard = [each for each in manager.handlers if hears_every_chunk(each)]
     if len(heard) < len(manager.handlers):
         # Of this run alone: its end is told to all, as ever.
         manager.on_llm_new_token = _telling(manager, heard)  # type: ignore[method-assign]
@@ -79,10 +78,6 @@ async def _asilence(token: object, *, chunk: object = None) -> None:
     """Tell nobody."""
 
 
-def _kind(handler: BaseCallbackHandler) -> Hashable:
-    return cast("Hashable", type(handler))
-
-
 @lru_cache(maxsize=256)
 def sees_tokens(kind: type[Any]) -> bool:
     """Whether handlers of a class show an answer while it grows; tracers only write it down.
@@ -100,17 +95,23 @@ def sees_tokens(kind: type[Any]) -> bool:
         return True
     if issubclass(kind, BaseTracer | AsyncBaseTracer) or getattr(kind, "only_counts", False):
         return False
-    return kind.on_llm_new_token not in _SILENT
+    return getattr(kind, "on_llm_new_token", None) not in _SILENT
+
+
+def hears_every_chunk(handler: BaseCallbackHandler) -> bool:
+    """Whether chunks after the first one mean anything to a handler.
+
+    Args:
+        handler: The handler.
+    """
+    if "on_llm_new_token" in getattr(handler, "__dict__", ()):
+        return True  # one of its own, whatever its class does
+    return _kind_hears(cast("Hashable", type(handler)))
 
 
 @lru_cache(maxsize=256)
-def hears_every_chunk(kind: type[Any]) -> bool:
-    """Whether chunks after the first one mean anything to handlers of a class.
-
-    Args:
-        kind: The class.
-    """
-    hook = kind.on_llm_new_token
+def _kind_hears(kind: type[Any]) -> bool:
+    hook = getattr(kind, "on_llm_new_token", None)
     if hook in _SILENT or getattr(hook, "minds_only_the_first", False):
         return False
     return not _is_langsmith(kind)

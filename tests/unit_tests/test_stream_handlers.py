@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing, suppress
 from itertools import islice
-from typing import Any, cast
+from typing import Any
+from unittest.mock import MagicMock
 from uuid import UUID
 
 import httpx2
@@ -265,22 +266,37 @@ class ListeningCounter(UsageCallbackHandler):
         """Look."""
 
 
+def _with_a_hook_of_its_own() -> BaseCallbackHandler:
+    handler = Ends()
+    handler.on_llm_new_token = lambda *_args, **_kwargs: None  # type: ignore[method-assign]
+    return handler
+
+
 @pytest.mark.parametrize(
-    ("kind", "hears"),
+    ("make", "hears"),
     [
         (BaseCallbackHandler, False),
         (AsyncCallbackHandler, False),
-        (LangChainTracer, False),
+        (lambda: LangChainTracer(client=MagicMock()), False),
         (UsageCallbackHandler, False),
         (AsyncUsageCallbackHandler, False),
         (OpenTelemetryCallbackHandler, False),
-        (ListeningTracer, True),
+        (lambda: ListeningTracer(client=MagicMock()), True),
         (ListeningCounter, True),
         (Every, True),
+        (lambda: MagicMock(spec=BaseCallbackHandler), True),
+        (_with_a_hook_of_its_own, True),
     ],
 )
-def test_who_hears_every_chunk(kind: type[BaseCallbackHandler], *, hears: bool) -> None:
-    assert hears_every_chunk(cast("Hashable", kind)) is hears
+def test_who_hears_every_chunk(make: Callable[[], BaseCallbackHandler], *, hears: bool) -> None:
+    assert hears_every_chunk(make()) is hears
+
+
+def test_a_stand_in_for_a_handler_does_no_harm() -> None:
+    stand_in = MagicMock(spec=BaseCallbackHandler)
+    stand_in.ignore_llm = stand_in.ignore_chat_model = False
+    chunks = list(MockAPI(_whole()).tamma().stream("Hello", {"callbacks": [stand_in]}))
+    assert stand_in.on_llm_new_token.call_count >= len(chunks) - 1
 
 
 @pytest.mark.parametrize("is_async", [False, True])
