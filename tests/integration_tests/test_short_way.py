@@ -372,7 +372,9 @@ def test_a_body_that_cannot_be_written(server: RawServer, way: str) -> None:
 def test_a_key_that_is_refused(server: RawServer, short: list[str]) -> None:
     llm = server.model()
     ask(llm, "invoke")
-    server.answer = lambda _: framed(b"{}", b"application/json", b"", b"401 No") + CLOSE
+    server.answer = lambda _: (
+        framed(b"{}", b"application/json", b"connection: close\r\n", b"401 No") + CLOSE
+    )
     with pytest.raises(AuthenticationError):
         ask(llm, "invoke")
     server.answer = by_kind
