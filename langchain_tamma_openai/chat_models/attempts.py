@@ -190,7 +190,7 @@ class Attempt:
             tokens, cost = answered
             if self._passage is None:
                 return None
-            return Ending(None, True, cost.total_usd, tokens.total_tokens)  # noqa: FBT003 - in order
+            return Ending(None, cost_usd=cost.total_usd, tokens=tokens.total_tokens)
         record = self._described(error)
         self._over = True
         if self._log is not None:

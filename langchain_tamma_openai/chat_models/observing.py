@@ -132,7 +132,7 @@ def observe_outside_context(message: AIMessage, facts: AnswerFacts) -> None:
         facts: What served.
     """
     callbacks = sys.modules.get(_CALLBACKS_MODULE)
-    if callbacks is None or not callbacks.open_blocks:  # nobody has opened a block
+    if callbacks is None:  # nobody has opened a block
         return
     if handlers := callbacks.orphan_handlers():
         told = message.model_copy(

@@ -279,7 +279,7 @@ class CircuitBreaker:
         self._start()
 
     def _tell(self, key: CircuitKey, step: Step) -> None:
-        if not step.changed or not self._settings.listeners:
+        if not self._settings.listeners:
             return
         event = CircuitEvent(
             key, step.state, step.previous, step.failures, step.reason, step.retry_after_s

@@ -46,7 +46,7 @@ class Gate:
             StorageError: Nobody can tell.
         """
         step = self.storage.admit(self.name)
-        if step.previous is not step.state:
+        if step.changed:
             self.tell(step)
         return step
 
@@ -65,7 +65,7 @@ class Gate:
         takes_back = outcome is Outcome.SUCCESS and permit.failures > 0
         if permit.token is not None or outcome is Outcome.FAILURE or takes_back:
             step = self.storage.settle(self.name, permit, outcome, reason or "")
-            if step.previous is not step.state:
+            if step.changed:
                 self.tell(step)
 
 

@@ -92,7 +92,6 @@ class Governors:
         are_local: Whether everyone keeps what they know in this process, so that nobody is waited
             for.
         is_scoped: Whether a budget asks whom a call is for.
-        has_guards: Whether there is a quota or a breaker.
     """
 
     treasury: Treasury | None = None
@@ -102,7 +101,6 @@ class Governors:
     accounts: dict[Any, Any] = field(default_factory=dict, compare=False)
     are_local: bool = field(init=False)
     is_scoped: bool = field(init=False)
-    has_guards: bool = field(init=False)
 
     def __post_init__(self) -> None:
         """Look at everyone once."""
@@ -112,8 +110,6 @@ class Governors:
         )
         object.__setattr__(self, "are_local", are_local)
         object.__setattr__(self, "is_scoped", getattr(self.treasury, "is_scoped", True))
-        has_guards = self.quota is not None or self.breaker is not None
-        object.__setattr__(self, "has_guards", has_guards)
 
     def __bool__(self) -> bool:
         """Tell whether anyone is to be asked."""
@@ -158,10 +154,9 @@ class Passage:
                 self._reservation = ask.treasury.reserve(need)
             if ask.limiter is not None:
                 self._permit = ask.limiter.reserve(need.tokens, need.limit_key, need.left_s)
-            if ask.has_guards:
-                for guard in self._new_guards():
-                    guard.__enter__()
-                    self._guards.append(guard)
+            for guard in self._new_guards():
+                guard.__enter__()
+                self._guards.append(guard)
         except BaseException:
             self._give_back()
             raise
@@ -174,10 +169,9 @@ class Passage:
                 self._reservation = await ask.treasury.areserve(need)
             if ask.limiter is not None:
                 self._permit = await ask.limiter.areserve(need.tokens, need.limit_key, need.left_s)
-            if ask.has_guards:
-                for guard in self._new_guards():
-                    await guard.__aenter__()
-                    self._guards.append(guard)
+            for guard in self._new_guards():
+                await guard.__aenter__()
+                self._guards.append(guard)
         except BaseException:
             await self._agive_back()
             raise
@@ -226,8 +220,7 @@ class Passage:
             return
         self._over = True
         try:
-            if self._guards:
-                self._leave_guards(len(self._guards), end)
+            self._leave_guards(len(self._guards), end)
         finally:
             try:
                 if self._permit is not None:
@@ -238,10 +231,10 @@ class Passage:
 
     def _leave_guards(self, number: int, end: Ending) -> None:
         """Tell the last of so many guards, and then those before it whatever comes of that."""
-        try:
-            self._guards[number - 1].__exit__(*end.exc_info)
-        finally:
-            if number > 1:
+        if number:
+            try:
+                self._guards[number - 1].__exit__(*end.exc_info)
+            finally:
                 self._leave_guards(number - 1, end)
 
     async def aleave(self, end: Ending) -> None:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
-import secrets
 from collections.abc import Mapping
 from functools import partial
-from itertools import count
 from numbers import Real
 from typing import TYPE_CHECKING, Literal, NoReturn, Self
 
@@ -26,6 +23,7 @@ from langchain_tamma_openai.resilience.limits_store import (
     ThreadSignal,
     Ticket,
 )
+from langchain_tamma_openai.unique_names import unique_name
 
 if TYPE_CHECKING:
     from langchain_tamma_openai.resilience.limits_outage import GuardedStore
@@ -34,8 +32,6 @@ __all__ = ["OpenAIRateLimiter", "Permit", "RateLimitInfo"]
 
 _MOST = 10**12
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
-_numbers = count(1)
-_process = (0, "")
 
 
 class OpenAIRateLimiter(BaseRateLimiter):
@@ -114,7 +110,7 @@ class OpenAIRateLimiter(BaseRateLimiter):
         if not self._counts_runs:
             return True
         signal = ThreadSignal()
-        ticket = Ticket(_identity(), "default", 0, slot=False, waits=blocking, signal=signal)
+        ticket = Ticket(unique_name(), "default", 0, slot=False, waits=blocking, signal=signal)
         return self._wait(ticket, signal)
 
     async def aacquire(self, *, blocking: bool = True) -> bool:
@@ -122,7 +118,7 @@ class OpenAIRateLimiter(BaseRateLimiter):
         if not self._counts_runs:
             return True
         signal = TaskSignal()
-        ticket = Ticket(_identity(), "default", 0, slot=False, waits=blocking, signal=signal)
+        ticket = Ticket(unique_name(), "default", 0, slot=False, waits=blocking, signal=signal)
         return await self._await(ticket, signal)
 
     def reserve(
@@ -144,11 +140,10 @@ class OpenAIRateLimiter(BaseRateLimiter):
             InvalidParameterError: An argument is wrong.
             StorageError: Redis was lost and ``on_storage_error`` is "closed".
         """
-        if type(tokens) is not int or tokens < 0 or deadline_s is not None:
-            _check_wish(tokens, deadline_s)
+        _check_wish(tokens, deadline_s)
         started_s = self._store.clock()
         signal = ThreadSignal()
-        ticket = Ticket(_identity(), key, tokens, slot=True, waits=True, signal=signal)
+        ticket = Ticket(unique_name(), key, tokens, slot=True, waits=True, signal=signal)
         if not self._wait(ticket, signal, deadline_s):
             raise _late(key, deadline_s, self._store.clock() - started_s)
         return Permit(self._store, ticket, self._store.clock() - started_s)
@@ -160,11 +155,10 @@ class OpenAIRateLimiter(BaseRateLimiter):
 
         A task that is cancelled while it waits leaves the line.
         """
-        if type(tokens) is not int or tokens < 0 or deadline_s is not None:
-            _check_wish(tokens, deadline_s)
+        _check_wish(tokens, deadline_s)
         started_s = self._store.clock()
         signal = TaskSignal()
-        ticket = Ticket(_identity(), key, tokens, slot=True, waits=True, signal=signal)
+        ticket = Ticket(unique_name(), key, tokens, slot=True, waits=True, signal=signal)
         if not await self._await(ticket, signal, deadline_s):
             raise _late(key, deadline_s, self._store.clock() - started_s)
         return Permit(self._store, ticket, self._store.clock() - started_s)
@@ -236,7 +230,7 @@ class OpenAIRateLimiter(BaseRateLimiter):
 
     def _wait(self, ticket: Ticket, signal: ThreadSignal, deadline_s: float | None = None) -> bool:
         """Drive a ticket until it may go; its twin differs in the words `await`."""
-        until_s = math.inf if deadline_s is None else self._store.clock() + deadline_s
+        until_s = self._until_s(deadline_s)
         try:
             while (pause_s := self._store.take(ticket)) is not None:
                 left_s = until_s - self._store.clock()
@@ -252,7 +246,7 @@ class OpenAIRateLimiter(BaseRateLimiter):
     async def _await(
         self, ticket: Ticket, signal: TaskSignal, deadline_s: float | None = None
     ) -> bool:
-        until_s = math.inf if deadline_s is None else self._store.clock() + deadline_s
+        until_s = self._until_s(deadline_s)
         try:
             while (pause_s := await self._store.atake(ticket)) is not None:
                 left_s = until_s - self._store.clock()
@@ -264,6 +258,9 @@ class OpenAIRateLimiter(BaseRateLimiter):
             await self._store.atell(GiveBack(ticket))
             raise
         return True
+
+    def _until_s(self, deadline_s: float | None) -> float:
+        return math.inf if deadline_s is None else self._store.clock() + deadline_s
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the settings: another process starts a limiter of its own, or joins the Redis."""
@@ -287,14 +284,6 @@ class OpenAIRateLimiter(BaseRateLimiter):
             f"tokens_per_minute={self.limits.tokens}, "
             f"max_concurrency={self.limits.concurrency}, storage={name!r})"
         )
-
-
-def _identity() -> str:
-    """Name a call so that no other process has the same."""
-    global _process  # noqa: PLW0603 - a forked child has to choose another name
-    if _process[0] != os.getpid():
-        _process = (os.getpid(), secrets.token_hex(6))
-    return f"{_process[1]}-{next(_numbers)}"
 
 
 def _open_store(
@@ -338,10 +327,8 @@ def _check_threshold(value: object) -> None:
 
 
 def _check_wish(tokens: object, deadline_s: object) -> None:
-    from langchain_tamma_openai.errors import InvalidParameterError
-
     if not isinstance(tokens, int) or isinstance(tokens, bool) or not 0 <= tokens <= _MOST:
-        raise InvalidParameterError(
+        _refuse_wish(
             f"tokens: got {shown(tokens)}, must be a whole number of at least 0; "
             "pass an estimate of the request's tokens"
         )
@@ -349,10 +336,16 @@ def _check_wish(tokens: object, deadline_s: object) -> None:
         return
     is_number = isinstance(deadline_s, (int, float)) and not isinstance(deadline_s, bool)
     if not is_number or not deadline_s >= 0:  # type: ignore[operator]  # a number by now
-        raise InvalidParameterError(
+        _refuse_wish(
             f"deadline_s: got {shown(deadline_s)}, must be a number of seconds of at least 0, "
             "or None to wait as long as it takes"
         )
+
+
+def _refuse_wish(message: str) -> NoReturn:
+    from langchain_tamma_openai.errors import InvalidParameterError
+
+    raise InvalidParameterError(message)
 
 
 def _late(key: str, deadline_s: float | None, waited_s: float) -> Exception:

@@ -143,8 +143,7 @@ class Bucket:
 
     def spend(self, cost: float, now_s: float) -> None:
         """Take a cost out, whether or not it is there."""
-        if now_s > self.at_s:
-            self.refill(now_s)
+        self.refill(now_s)
         self.spent += cost
         self.level -= cost
         if cost > 0:
@@ -187,8 +186,7 @@ class Bucket:
         """
         if reading.limit is None:
             return
-        if now_s > self.at_s:
-            self.refill(now_s)
+        self.refill(now_s)
         first = self.limit is None
         said = float(reading.limit), reading.period_s
         if said != (self.said, self.period_s):

@@ -160,8 +160,7 @@ class MemoryStore:
         ticket.store = self
         try:
             with self._lock:
-                if self._notes:
-                    self._do_notes()
+                self._do_notes()
                 line = self._line(ticket.key)
                 head = next(iter(line.waiting), None)
                 wait_s = line.take(ticket, self.clock())
@@ -169,8 +168,7 @@ class MemoryStore:
                     line.wake_head()
                 return wait_s
         finally:
-            if self._notes:
-                self._tidy()
+            self._tidy()
 
     def _line(self, key: str) -> Line:
         if (line := self._lines.get(key)) is None:

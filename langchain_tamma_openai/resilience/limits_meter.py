@@ -107,8 +107,7 @@ class Meter:
             now_s: The present.
             holder: Holds a slot for as long as it exists, at most; None to need none.
         """
-        if self.under_way:
-            self._forget_arrived(now_s)
+        self._forget_arrived(now_s)
         self.requests.spend(1.0, now_s)
         self.tokens.spend(tokens, now_s)
         grant = Grant(
@@ -159,8 +158,7 @@ class Meter:
             refused: Whether the answer was a 429.
         """
         self._answered(ident)
-        if self.under_way:
-            self._forget_arrived(now_s)
+        self._forget_arrived(now_s)
         of_requests, of_tokens = readings(info)
         if grant is None:
             elapsed_s, requests, tokens = 0.0, float(len(self.under_way)), self.tokens_under_way
@@ -177,8 +175,7 @@ class Meter:
         if refused and of_requests.remaining is None and of_tokens.remaining is None:
             self.requests.drain(now_s)
             self.tokens.drain(now_s)
-        if info.retry_after_s is not None:
-            self._pause(info, now_s)
+        self._pause(info, now_s)
 
     def _pause(self, info: RateLimitInfo, now_s: float) -> None:
         if info.retry_after_s is not None and info.retry_after_s <= MAX_RETRY_AFTER_S:

@@ -93,9 +93,7 @@ class Accounts:
             StorageError: The store cannot be reached.
         """
         self._live.add(hold)  # before, so that it is never taken for abandoned
-        decision = self._step(lambda step: state.take(step, self.terms, wish, self._live))
-        if self._notes:
-            self._do_notes()
+        decision = self._run(lambda step: state.take(step, self.terms, wish, self._live))
         if not decision.granted:
             self._live.drop(hold.ident)
         elif not self.store.is_local:
@@ -112,7 +110,7 @@ class Accounts:
         if self._turn.inside:
             # From the garbage collector, in the midst of a step; the end of that step writes it.
             self._notes.append(end)
-        elif self._write_end(end) and self._notes:
+        elif self._write_end(end):
             self._do_notes()
 
     def _do_notes(self) -> None:
@@ -248,8 +246,7 @@ class Accounts:
 
     def _run(self, job: Callable[[Transaction], T]) -> T:
         result = self._step(job)
-        if self._notes:
-            self._do_notes()
+        self._do_notes()
         return result
 
     def _step(self, job: Callable[[Transaction], T]) -> T:

@@ -27,25 +27,17 @@ Refuse = Callable[[str, object, str], NoReturn]
 
 @dataclass(slots=True, unsafe_hash=True)
 class Amounts:
-    """Dollars and tokens together, which never change; they add and subtract exactly."""
+    """Dollars and tokens together, which never change."""
 
     usd: Decimal = ZERO
     tokens: int = 0
 
-    def __add__(self, other: Amounts) -> Amounts:
-        """Add both."""
-        return Amounts(_add(self.usd, other.usd), self.tokens + other.tokens)
-
-    def __sub__(self, other: Amounts) -> Amounts:
-        """Subtract both."""
-        return Amounts(_subtract(self.usd, other.usd), self.tokens - other.tokens)
-
     def with_bound(self, bound: Bound) -> Amounts:
-        """Add the known part of a bound."""
+        """Add the known part of a bound, exactly."""
         return Amounts(_add(self.usd, bound.usd or ZERO), self.tokens + (bound.tokens or 0))
 
     def without_bound(self, bound: Bound) -> Amounts:
-        """Subtract the known part of a bound."""
+        """Subtract the known part of a bound, exactly."""
         return Amounts(_subtract(self.usd, bound.usd or ZERO), self.tokens - (bound.tokens or 0))
 
 
@@ -54,11 +46,6 @@ class Bound(NamedTuple):
 
     usd: Decimal | None = None
     tokens: int | None = None
-
-    @property
-    def counted(self) -> Amounts:
-        """Give the known part; what is unknown adds nothing."""
-        return Amounts(self.usd or ZERO, self.tokens or 0)
 
     def or_else(self, other: Bound) -> Bound:
         """Fill what is unknown here from another bound."""

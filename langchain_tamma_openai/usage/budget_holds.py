@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import count
 from weakref import ref
 
+from langchain_tamma_openai.unique_names import unique_name
 from langchain_tamma_openai.usage.budget_state import LineKey
-
-_numbers = count(1)
-_process = (0, "")
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
@@ -34,10 +29,7 @@ def new_hold(key: LineKey) -> Hold:
     Args:
         key: Its line.
     """
-    global _process  # noqa: PLW0603 - a forked child has to choose another name
-    if _process[0] != os.getpid():
-        _process = (os.getpid(), secrets.token_hex(12))
-    return Hold(f"{_process[1]}-{next(_numbers)}", key)
+    return Hold(unique_name(), key)
 
 
 class LiveHolds:

@@ -237,9 +237,7 @@ def take(step: Transaction, terms: Terms, wish: Take, alive: Container[str]) -> 
     if line is None:
         step.forget_ended(wish.key.budget, wish.now_s - KEPT_AFTER_END_S)
         line = step.create(wish.key)
-    expiry_s = line.earliest_expiry_s
-    if expiry_s is not None and expiry_s <= wish.now_s:
-        sweep(step, terms, line, wish.now_s, alive)
+    sweep(step, terms, line, wish.now_s, alive)
     limits = limits_of(step, terms, wish.key)
     verdict, unit = judge(line, limits, wish.held.bound, allow_unknown=terms.allow_unknown)
     granted = wish.force or (verdict is Verdict.FITS and wish.may_take)
@@ -276,8 +274,6 @@ def judge(
     if limits.tokens is not None:
         spent, reserved = line.spent.tokens, line.reserved.tokens
         tokens = _weigh(limits.tokens, bound.tokens, spent, reserved, allow_unknown=allow_unknown)
-    if usd is tokens is Verdict.FITS:
-        return Verdict.FITS, None
     for verdict in _WORST_FIRST:
         if usd is verdict:
             return verdict, "usd"
@@ -389,8 +385,7 @@ def settle(
     elif held.state is HeldState.CHARGED:
         _charge(line, held.bound, -1)
     if end.sent:
-        used = end.used
-        _charge(line, used.or_else(held.bound) if None in used else used)
+        _charge(line, end.used.or_else(held.bound))
     step.drop(end.ident)
     limits = limits_of(step, terms, end.key)
     reached = _reached(line, limits, terms.thresholds)

@@ -270,7 +270,7 @@ class _BlockHandler(UsageCallbackHandler):
 _current: ContextVar[_BlockHandler | None] = ContextVar("tamma_usage_block", default=None)
 register_configure_hook(_current, inheritable=True)
 
-open_blocks: list[_BlockHandler] = []
+_open_blocks: list[_BlockHandler] = []
 _open_blocks_lock = threading.Lock()
 _ambiguity_warned = threading.Event()
 
@@ -301,14 +301,14 @@ def get_usage_callback() -> Iterator[UsageTotals]:
     """
     block = _BlockHandler(_current.get())
     with _open_blocks_lock:
-        open_blocks.append(block)
+        _open_blocks.append(block)
     token = _current.set(block)
     try:
         yield block.totals
     finally:
         _leave(token)
         with _open_blocks_lock:
-            open_blocks.remove(block)
+            _open_blocks.remove(block)
 
 
 def _leave(token: Token[_BlockHandler | None]) -> None:
@@ -336,11 +336,11 @@ def orphan_handlers() -> list[UsageCallbackHandler]:
         At most one handler; the caller reports its runs to it with `record_message`. None when the
         context has a block, or when several blocks could claim the thread: that is said once.
     """
-    if not open_blocks or _current.get() is not None:
+    if not _open_blocks or _current.get() is not None:
         return []
     thread = threading.current_thread()
     with _open_blocks_lock:
-        blocks = [block for block in open_blocks if block.may_have_started(thread)]
+        blocks = [block for block in _open_blocks if block.may_have_started(thread)]
     outermost = [block for block in blocks if block.outer not in blocks]
     if len(outermost) > 1:
         _warn_of_ambiguity()

@@ -138,7 +138,7 @@ class ModelRun(RecordDraft):
             handler: Makes its record.
             begun: What LangChain knows of it.
         """
-        self.run_id, self.started_at, self._record = begun.run_id, datetime.now(UTC), None
+        super().__init__(begun.run_id, datetime.now(UTC))
         self._started_s = time.perf_counter()
         self._handler = handler
         self._begun: BegunRun | None = begun
@@ -205,9 +205,8 @@ class ModelRun(RecordDraft):
         self._ended_s = time.perf_counter()
         self._begun = None
         self._tags, self._metadata = tuple(begun.tags), begun.metadata
-        log = self.log
-        if log is not None and log.open is not None:
-            log.end(error)
+        if self.log is not None:
+            self.log.end(error)
         return True
 
     def _told(self) -> tuple[OpenRun, float]:

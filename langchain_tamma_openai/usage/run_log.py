@@ -54,10 +54,9 @@ class RunLog:
         facts: "requested_model", "api", "user", "fallback", "prompt_id", "prompt_version" and the
             like, as far as they apply.
         first_token_s: When the caller got the first chunk, on `time.perf_counter`; None before.
-        open: The attempt that is under way.
     """
 
-    __slots__ = ("_records", "facts", "first_token_s", "open", "run_id")
+    __slots__ = ("_open", "_records", "facts", "first_token_s", "run_id")
 
     def __init__(self, run_id: UUID, facts: dict[str, object] | None = None) -> None:
         """Begin without attempts.
@@ -70,18 +69,18 @@ class RunLog:
         self.facts: dict[str, object] = {} if facts is None else facts
         self.first_token_s: float | None = None
         self._records: list[AttemptRecord | AttemptDraft] = []
-        self.open: OpenAttempt | None = None
+        self._open: OpenAttempt | None = None
 
     @property
     def attempts(self) -> int:
         """How many attempts were begun."""
-        return len(self._records) + (self.open is not None)
+        return len(self._records) + (self._open is not None)
 
     @property
     def answered(self) -> Sequence[AttemptRecord | AttemptDraft] | None:
         """All attempts, where the last one ended well and its record is still to be made."""
         records = self._records
-        if self.open is None and records and hasattr(records[-1], "record"):
+        if self._open is None and records and hasattr(records[-1], "record"):
             return records
         return None
 
@@ -91,12 +90,12 @@ class RunLog:
         Args:
             attempt: To be closed if nobody else does.
         """
-        self.open = attempt
+        self._open = attempt
         return len(self._records) + 1
 
     def forget(self) -> None:
         """Drop the open attempt: nothing was sent."""
-        self.open = None
+        self._open = None
 
     def add(self, record: AttemptRecord | AttemptDraft) -> None:
         """Take the description of an attempt that has ended.
@@ -104,7 +103,7 @@ class RunLog:
         Args:
             record: The same attempt.
         """
-        self.open = None
+        self._open = None
         self._records.append(record)
 
     def close_open(self, attempt: OpenAttempt, record: AttemptRecord | AttemptDraft) -> None:
@@ -114,9 +113,8 @@ class RunLog:
             attempt: The attempt that has ended.
             record: Its description.
         """
-        if self.open is attempt:
-            self.open = None
-            self._records.append(record)
+        if self._open is attempt:
+            self.add(record)
 
     def relabel(self, outcome: Literal["retry", "fallback_loser"]) -> None:
         """Say what became of the last attempt: it is repeated, or another model is asked.
@@ -147,7 +145,7 @@ class RunLog:
         Args:
             error: What ended the run; None for a success.
         """
-        if self.open is not None and (record := self.open.close(error)) is not None:
+        if self._open is not None and (record := self._open.close(error)) is not None:
             self.add(record)
 
     def _made(self) -> list[AttemptRecord]:

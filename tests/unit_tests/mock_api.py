@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing, closing, suppress
+from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
 import httpx2
@@ -231,3 +233,20 @@ PLAIN_WAYS: dict[str, Way] = {
 STREAM_WAYS: dict[str, Way] = {"stream": stream_once, "astream": _astream}
 ALL_WAYS: dict[str, Way] = {**PLAIN_WAYS, **STREAM_WAYS}
 """Every way to call a model, by name; each takes the model and the input, and gives the message."""
+
+
+def take(source: Iterator[AIMessage], number: int, forgiven: type[Exception]) -> None:
+    """Read so many chunks of a stream and leave it; some errors may end it before."""
+    with closing(source), suppress(forgiven):  # type: ignore[type-var]  # a generator closes
+        for _ in islice(source, number):
+            pass
+
+
+async def atake(source: AsyncIterator[AIMessage], number: int, forgiven: type[Exception]) -> None:
+    """Read so many chunks of a stream and leave it; see `take`."""
+    async with aclosing(source):  # type: ignore[type-var]  # a generator closes
+        with suppress(forgiven):
+            async for _ in source:
+                number -= 1
+                if not number:
+                    return

@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, closing, suppress
+from collections.abc import Callable
 from dataclasses import fields
-from itertools import islice
 
 import httpx2
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig, RunnableLambda
-from mock_api import MockAPI, Reply, sse, stream_reply, text_events
+from mock_api import MockAPI, Reply, atake, sse, stream_reply, take, text_events
 
 from langchain_tamma_openai import Budget, TammaError, UsageCallbackHandler, UsageTracker
 from langchain_tamma_openai.usage.record import RunStatus
@@ -82,21 +79,6 @@ def _seen(tracker: UsageTracker) -> dict[str, object]:
     return {**{name: told[name] for name in told.keys() - clocked}, "rows": attempts}
 
 
-def _take(source: Iterator[AIMessage], number: int) -> None:
-    with closing(source), suppress(TammaError):  # type: ignore[type-var]  # a generator closes
-        for _ in islice(source, number):
-            pass
-
-
-async def _atake(source: AsyncIterator[AIMessage], number: int) -> None:
-    async with aclosing(source):  # type: ignore[type-var]  # a generator closes
-        with suppress(TammaError):
-            async for _ in source:
-                number -= 1
-                if not number:
-                    return
-
-
 @pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize(
     ("reply", "number"),
@@ -122,9 +104,9 @@ def test_a_streamed_run_is_recorded_as_a_handler_among_the_callbacks_would(
         "metadata": {"user_id": "ann"},
     }
     if is_async:
-        asyncio.run(_atake(chain.astream("Hello", config), number))
+        asyncio.run(atake(chain.astream("Hello", config), number, TammaError))
     else:
-        _take(chain.stream("Hello", config), number)
+        take(chain.stream("Hello", config), number, TammaError)
 
     seen = _seen(own)
     assert seen == _seen(handlers)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, closing, suppress
-from itertools import islice
+from collections.abc import Callable
 from typing import Any
 from unittest.mock import MagicMock
 from uuid import UUID
@@ -14,10 +12,10 @@ from uuid import UUID
 import httpx2
 import pytest
 from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler, CallbackManager
-from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tracers import LangChainTracer
-from mock_api import MockAPI, Reply, sse, stream_reply, text_events
+from langsmith import Client
+from mock_api import MockAPI, Reply, atake, sse, stream_reply, take, text_events
 
 from langchain_tamma_openai import ChatTammaOpenAI, get_usage_callback
 from langchain_tamma_openai.chat_models.run_handlers import hears_every_chunk
@@ -94,28 +92,13 @@ class Objects(Every):
             raise LookupError("enough")
 
 
-def _take(source: Iterator[AIMessage], number: int) -> None:
-    with closing(source), suppress(Exception):  # type: ignore[type-var]  # a generator closes
-        for _ in islice(source, number):
-            pass
-
-
-async def _atake(source: AsyncIterator[AIMessage], number: int) -> None:
-    async with aclosing(source):  # type: ignore[type-var]  # a generator closes
-        with suppress(Exception):
-            async for _ in source:
-                number -= 1
-                if not number:
-                    return
-
-
 def _run(
     llm: ChatTammaOpenAI, config: RunnableConfig | None, number: int, *, is_async: bool
 ) -> None:
     if is_async:
-        asyncio.run(_atake(llm.astream("Hello", config), number))
+        asyncio.run(atake(llm.astream("Hello", config), number, Exception))
     else:
-        _take(llm.stream("Hello", config), number)
+        take(llm.stream("Hello", config), number, Exception)
 
 
 def _whole() -> Reply:
@@ -266,6 +249,10 @@ class ListeningCounter(UsageCallbackHandler):
         """Look."""
 
 
+def _client() -> Client:
+    return Client(api_url="http://127.0.0.1:9", api_key="ls-test", auto_batch_tracing=False)
+
+
 def _with_a_hook_of_its_own() -> BaseCallbackHandler:
     handler = Ends()
     handler.on_llm_new_token = lambda *_args, **_kwargs: None  # type: ignore[method-assign]
@@ -277,11 +264,11 @@ def _with_a_hook_of_its_own() -> BaseCallbackHandler:
     [
         (BaseCallbackHandler, False),
         (AsyncCallbackHandler, False),
-        (lambda: LangChainTracer(client=MagicMock()), False),
+        (lambda: LangChainTracer(client=_client()), False),
         (UsageCallbackHandler, False),
         (AsyncUsageCallbackHandler, False),
         (OpenTelemetryCallbackHandler, False),
-        (lambda: ListeningTracer(client=MagicMock()), True),
+        (lambda: ListeningTracer(client=_client()), True),
         (ListeningCounter, True),
         (Every, True),
         (lambda: MagicMock(spec=BaseCallbackHandler), True),

@@ -409,7 +409,7 @@ def test_ten_thousand_blocks_leave_no_hook_behind() -> None:
         with get_usage_callback():
             pass
     assert len(_configure_hooks) == before
-    assert callbacks.open_blocks == []
+    assert callbacks._open_blocks == []
 
 
 async def test_a_block_counts_its_tasks_and_only_its_own() -> None:
@@ -461,7 +461,7 @@ async def test_an_async_generator_closed_elsewhere_does_not_break() -> None:
     # A task runs in a copy of this context; the generator is then closed in this one.
     assert await asyncio.create_task(first()) == 1
     await generator.aclose()
-    assert callbacks.open_blocks == []
+    assert callbacks._open_blocks == []
 
 
 def found_in_thread() -> list[UsageCallbackHandler]:
